@@ -1,0 +1,14 @@
+"""A file that the compiler wrote, as a value."""
+
+from llmdecl.values import Value
+
+
+class Artefact(Value, kw_only=True):
+    """A file by its path below the generation's folder, `/`-separated. Its text never holds that folder."""
+
+    path: str
+    text: str
+
+
+ArtefactSet = tuple[Artefact, ...]
+"""Sorted by path, each path once."""

@@ -1,0 +1,166 @@
+"""What is true outside the spec: the machine, the engines, the weights. Recordable as JSON.
+
+Unknown is `None` here and nowhere later.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from llmdecl.values import Value
+
+Scalar = str | int | float | bool
+
+
+class CpuFacts(Value, kw_only=True):
+    """One machine's processors. `features` are the kernel's flag names (`avx2`, `avx512f`), sorted."""
+
+    model: str | None
+    cores_physical: int
+    cores_logical: int
+    features: tuple[str, ...]
+
+
+class DeviceFacts(Value, kw_only=True):
+    """An accelerator. `backend` is a ggml backend's name; `memory_bytes` its total."""
+
+    id: str
+    backend: str
+    name: str | None
+    memory_bytes: int
+    architecture: str | None
+    declared: bool
+
+
+class HostFacts(Value, kw_only=True):
+    """The machine that a stack is for. `ram_bytes` is what the kernel or a cgroup allows in all."""
+
+    name: str
+    cpu: CpuFacts
+    ram_bytes: int
+    ram_declared: bool
+    devices: tuple[DeviceFacts, ...]
+
+
+class Flag(Value, kw_only=True):
+    """One entry of an engine's own `--help`.
+
+    `names` are all spellings that set it; `negatives` those that switch it off (`--no-mmap`).
+    `arity` counts the values it takes (0, 1 or 2). `removed` holds the engine's own words when the
+    entry is only there to say that it is gone.
+    """
+
+    names: tuple[str, ...]
+    negatives: tuple[str, ...] = ()
+    arity: int = 0
+    choices: tuple[str, ...] = ()
+    environment: str | None = None
+    removed: str | None = None
+
+
+class EngineFacts(Value, kw_only=True):
+    """One serving program. Its identity is version text, commit and SHA-256 of the binary, together."""
+
+    kind: str
+    provider: str
+    executable: str
+    """`{store}/...` for an engine of the store, else an absolute path."""
+    binary_sha256: str
+    version: str
+    build: int | None
+    commit: str | None
+    flags: tuple[Flag, ...]
+    devices: tuple[str, ...]
+    """Names from its `--list-devices` when it was asked; a lock never holds them."""
+    present: bool = True
+
+
+class TensorGroup(Value, kw_only=True):
+    """Tensors of one type and shape whose names differ only in the block number.
+
+    `name` has `*` for the block (`blk.*.attn_q.weight`); `blocks` are block numbers, or empty
+    for a tensor outside the blocks. `shape` is in GGUF order (fastest dimension first).
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    blocks: tuple[int, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many tensors it stands for."""
+        return max(1, len(self.blocks))
+
+
+class VocabularyFacts(Value, kw_only=True):
+    """`digest` is a SHA-256 over model, pre-tokenizer, tokens and token types; equal means compatible."""
+
+    model: str
+    pre: str | None
+    size: int
+    digest: str
+    bos_token_id: int | None
+    eos_token_id: int | None
+    add_bos_token: bool | None
+
+
+class GgufFacts(Value, kw_only=True):
+    """A GGUF header (all parts of a split file as one), without the big arrays.
+
+    `file_type` is *measured*: the name of the tensor type that holds most bytes of the matrices
+    (`Q4_K`); `file_type_declared` is `general.file_type` by name (`Q4_K_M`). `parameters` holds
+    every scalar key under `general.`, `<architecture>.` and `tokenizer.`, and arrays of at most
+    1024 numbers or 64 short strings there, except tokens, merges, scores and templates.
+    """
+
+    architecture: str
+    type: str
+    name: str | None
+    file_type: str
+    file_type_declared: str | None
+    n_params: int
+    tensor_bytes: int
+    file_bytes: int
+    tensors: tuple[TensorGroup, ...]
+    vocabulary: VocabularyFacts | None
+    chat_template_sha256: str | None
+    parameters: Mapping[str, Scalar | tuple[Scalar, ...]]
+
+    def parameter(self, key: str) -> Scalar | tuple[Scalar, ...] | None:
+        """The value of `<architecture>.<key>`."""
+        return self.parameters.get(f"{self.architecture}.{key}")
+
+
+class Presence(StrEnum):
+    """What is on this machine of a pinned file."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+    DIFFERENT = "different"
+    """There, but with another size or digest than the lock's."""
+    UNREADABLE = "unreadable"
+
+
+class WeightsFacts(Value, kw_only=True):
+    """One source as found here. `digest` names its folder in the store; `None`: not known yet."""
+
+    source: str
+    presence: Presence
+    digest: str | None
+    found_sha256: str | None
+    size_bytes: int | None
+    parts: int
+    gguf: GgufFacts | None
+    where: str | None = None
+
+
+class Facts(Value, kw_only=True):
+    """Everything that a compile may look at besides spec and lock.
+
+    `weights` by source as written in the spec, `engines` by name in the spec.
+    """
+
+    schema: int = 1
+    host: HostFacts
+    engines: Mapping[str, EngineFacts]
+    weights: Mapping[str, WeightsFacts]

@@ -1,0 +1,56 @@
+"""The folders of one stack on this machine.
+
+| folder | default | override |
+| --- | --- | --- |
+| state | the user's state folder | `--state-dir`, `LLMDECL_STATE_DIR` |
+| store | the user's data folder | `--store-dir`, `LLMDECL_STORE_DIR` |
+| cache | the user's cache folder | `--cache-dir`, `LLMDECL_CACHE_DIR` |
+| run | `$XDG_RUNTIME_DIR/llmdecl-ID`, else `/tmp/llmdecl-UID-ID` | none: it must be short |
+
+ID is eight hexadecimal digits of the state folder's digest; it names the stack.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Absolute paths; none is created here."""
+
+    state: Path
+    store: Path
+    cache: Path
+    run: Path
+    stack: str
+    """The stack's ID, which marks its processes as `LLMDECL_STACK`."""
+
+
+def folders(
+    *,
+    state: Path | None = None,
+    store: Path | None = None,
+    cache: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Folders:
+    """The folders for these options and this environment."""
+    import platformdirs
+
+    def choose(option: Path | None, variable: str, default: str) -> Path:
+        named = option or (Path(environment[variable]) if environment.get(variable) else None)
+        return (named or Path(default)).expanduser().resolve()
+
+    state = choose(state, "LLMDECL_STATE_DIR", platformdirs.user_state_dir("llmdecl"))
+    store = choose(store, "LLMDECL_STORE_DIR", platformdirs.user_data_dir("llmdecl"))
+    cache = choose(cache, "LLMDECL_CACHE_DIR", platformdirs.user_cache_dir("llmdecl"))
+    stack = hashlib.sha256(os.fsencode(state)).hexdigest()[:8]
+    runtime = environment.get("XDG_RUNTIME_DIR", "")
+    # 107 bytes is what Python can dial; supervisord binds `NAME.PID` first
+    if runtime and len(os.fsencode(runtime)) <= 60 and os.access(runtime, os.W_OK):
+        run = Path(runtime) / f"llmdecl-{stack}"
+    else:
+        run = Path(f"/tmp/llmdecl-{os.getuid()}-{stack}")  # noqa: S108  # mode and owner are checked
+    return Folders(state, store, cache, run, stack)

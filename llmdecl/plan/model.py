@@ -1,0 +1,171 @@
+"""The plan: everything decided, a reason beside each setting, nothing left to run time."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Literal
+
+from llmdecl.values import Value
+
+
+class Root(StrEnum):
+    """A folder that only the machine knows. Emitters render it in their language."""
+
+    STATE = "{state}"
+    RUN = "{run}"
+    STORE = "{store}"
+
+
+class Word(Value, kw_only=True):
+    """One argument: `root` (when it is a path below one) followed by `text`.
+
+    `Word(root=Root.STORE, text="/weights/ab/model.gguf")` is a path in the store.
+    """
+
+    text: str
+    root: Root | None = None
+
+
+class Setting(Value, kw_only=True):
+    """One flag as it will be passed, and why.
+
+    `flag` is spelled as this engine spells it; `values` are its arguments (none for a switch).
+    `address` is the spec key that decided it or would change it; `reason` is a phrase such as
+    "the spec says so", "default", "host has 8 cores".
+    """
+
+    flag: str
+    values: tuple[Word, ...]
+    address: str
+    reason: str
+
+
+class MemoryPart(Value, kw_only=True):
+    """One row of the ledger: bytes of `part` in `pool` (`host`, later device ids).
+
+    Parts of one pool with the same non-null `shared` key (a mapped file) are counted once for
+    all models that are loaded together. `exact` is false for a bound.
+    """
+
+    pool: str
+    part: str
+    bytes: int
+    exact: bool
+    shared: str | None = None
+
+
+class SamplingPlan(Value, kw_only=True):
+    """A request's JSON key and the value it gets when the request brings none."""
+
+    key: str
+    value: float | int
+
+
+class WeightsPlan(Value, kw_only=True):
+    """A pinned file that a model reads: main weights, draft or adapter."""
+
+    role: Literal["model", "draft", "lora"]
+    source: str
+    digest: str
+    size_bytes: int
+
+
+class ModelPlan(Value, kw_only=True):
+    """One model's process, complete.
+
+    `settings` and `environment` in the order they are passed. `digest` is a SHA-256 over all that
+    the process reads (argv, environment, weights, engine): equal digests mean the running process
+    is as planned. `n_ctx_slot` is what one request may use, `n_ctx` what the engine is given.
+    `socket` is a file name in the run folder. `ttl_s` is `None` for never.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    task: Literal["chat", "completion", "embedding", "rerank"]
+    engine: str
+    executable: Word
+    settings: tuple[Setting, ...]
+    environment: tuple[tuple[str, str], ...]
+    weights: tuple[WeightsPlan, ...]
+    socket: str
+    n_ctx: int
+    n_ctx_slot: int
+    parallel: int
+    ttl_s: float | None
+    load: Literal["demand", "startup"]
+    start_timeout_s: float
+    sampling: tuple[SamplingPlan, ...]
+    system_prompt: str | None
+    memory: tuple[MemoryPart, ...]
+    digest: str
+    reasons: Mapping[str, str]
+    """Why `ttl`, `load`, `task`, `engine` ... are what they are, by spec key: what no flag carries."""
+
+    def argv(self) -> tuple[Word, ...]:
+        """Executable and arguments, as passed."""
+        words = [self.executable]
+        for setting in self.settings:
+            words.append(Word(text=setting.flag))
+            words.extend(setting.values)
+        return tuple(words)
+
+
+class Address(Value, kw_only=True):
+    """`host` and `port` of a TCP listener, or the `path` of a unix socket."""
+
+    host: str | None = None
+    port: int | None = None
+    path: str | None = None
+
+
+class EndpointPlan(Value, kw_only=True):
+    """A listener and the models (by name, sorted) that it serves."""
+
+    name: str
+    listen: Address
+    apis: tuple[str, ...]
+    models: tuple[str, ...]
+    api_keys_file: str | None
+
+
+class EnginePlan(Value, kw_only=True):
+    """An engine that some model uses."""
+
+    name: str
+    digest: str
+    executable: Word
+    version: str
+
+
+class RouterPlan(Value, kw_only=True):
+    """Limits of the router; seconds and counts."""
+
+    drain_timeout_s: float
+    queue_timeout_s: float
+    queue_size: int
+    min_residency_s: float
+
+
+class Budget(Value, kw_only=True):
+    """What models may use of a pool: total less margin."""
+
+    pool: str
+    total_bytes: int
+    margin_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """Total less margin."""
+        return self.total_bytes - self.margin_bytes
+
+
+class Plan(Value, kw_only=True):
+    """A compiled stack. Models, endpoints and engines are sorted by name."""
+
+    schema: int = 1
+    host: str
+    manager: Literal["supervisord"]
+    engines: tuple[EnginePlan, ...]
+    models: tuple[ModelPlan, ...]
+    endpoints: tuple[EndpointPlan, ...]
+    router: RouterPlan
+    budgets: tuple[Budget, ...]

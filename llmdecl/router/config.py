@@ -1,0 +1,70 @@
+"""`router.json`: all that the router knows of the compiler.
+
+Sockets of models are file names in the run folder, which the router is told on its command line.
+The same goes for supervisord's own socket.
+"""
+
+from typing import Literal
+
+from llmdecl.values import Value
+
+
+class Claim(Value, kw_only=True):
+    """Bytes that a loaded model takes from a pool; equal `shared` keys in a pool count once."""
+
+    pool: str
+    bytes: int
+    shared: str | None = None
+
+
+class ModelConfig(Value, kw_only=True):
+    """One model. `program` is its name at the manager; `digest` is in its process's environment as
+    `LLMDECL_DIGEST`: another digest there means that the running process is not this one.
+    `defaults` are request keys added when absent. `ttl_s` `None` is never, 0 at once."""
+
+    name: str
+    aliases: tuple[str, ...]
+    task: Literal["chat", "completion", "embedding", "rerank"]
+    program: str
+    socket: str
+    digest: str
+    slots: int
+    n_ctx: int
+    ttl_s: float | None
+    load: Literal["demand", "startup"]
+    start_timeout_s: float
+    claims: tuple[Claim, ...]
+    defaults: dict[str, float | int]
+    system_prompt: str | None = None
+
+
+class PoolConfig(Value, kw_only=True):
+    """What all loaded models together may claim of a pool."""
+
+    name: str
+    budget_bytes: int
+
+
+class EndpointConfig(Value, kw_only=True):
+    """A listener: `host` and `port`, or `path` for a unix socket; `models` by name, sorted."""
+
+    name: str
+    host: str | None = None
+    port: int | None = None
+    path: str | None = None
+    apis: tuple[str, ...]
+    models: tuple[str, ...]
+    api_keys_file: str | None = None
+
+
+class RouterConfig(Value, kw_only=True):
+    """The whole file. Durations in seconds."""
+
+    schema: int = 1
+    endpoints: tuple[EndpointConfig, ...]
+    models: tuple[ModelConfig, ...]
+    pools: tuple[PoolConfig, ...]
+    drain_timeout_s: float
+    queue_timeout_s: float
+    queue_size: int
+    min_residency_s: float
