@@ -1,0 +1,5 @@
+"""`python -m llmdecl`."""
+
+from llmdecl.cli import main
+
+main()

@@ -1,0 +1,5 @@
+"""`python -m llmdecl.cli`."""
+
+from llmdecl.cli import main
+
+main()
