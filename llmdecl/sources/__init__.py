@@ -1,0 +1,1 @@
+"""Where weights and engines come from: one module a kind of source."""

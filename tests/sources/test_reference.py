@@ -1,0 +1,57 @@
+"""What a `source` may say."""
+
+import pytest
+
+from llmdecl.sources.reference import FileReference, PypiReference, parse_reference
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("file:/srv/m.gguf", FileReference("/srv/m.gguf")),
+        ("file:../m 1.gguf", FileReference("../m 1.gguf")),
+        (
+            "pypi:Llm_Smol.LM2==0.1.2/llm/x.gguf",
+            PypiReference("llm-smol-lm2", "0.1.2", "llm/x.gguf"),
+        ),
+        ("pypi:a==1!2.0rc1.post2+cpu.1/x", PypiReference("a", "1!2.0rc1.post2+cpu.1", "x")),
+    ],
+)
+def test_accepted(text, reference):
+    """Both kinds parse; package names are normalised, paths are kept."""
+    assert parse_reference(text) == reference
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no scheme"),
+        ("/srv/m.gguf", "no scheme"),
+        ("file:", "names no file"),
+        ("file:models/", "names no file"),
+        ("file:///srv/m.gguf", "is a URL"),
+        ("file:~/m.gguf", "not expanded"),
+        ("file:a\0b", "control character"),
+        ("hf:org/repo", "not supported by this version"),
+        ("https://a/b.gguf", "not supported by this version"),
+        ("ollama:x", "not supported by this version"),
+        ("ftp://a/b", "not a kind of source"),
+        ("pypi:name/x.gguf", "pins no version"),
+        ("pypi:name>=1/x.gguf", "pins no version"),
+        ("pypi:name==1.*/x.gguf", "not an exact version"),
+        ("pypi:name==1 2/x.gguf", "not an exact version"),
+        ("pypi:-name==1/x.gguf", "not the name of a package"),
+        ("pypi:--index-url==1/x.gguf", "not the name of a package"),
+        ("pypi:name==1", "names no file in the wheel"),
+        ("pypi:name==1/", "names no file in the wheel"),
+        ("pypi:name==1/../x", "not a plain path"),
+        ("pypi:name==1//etc/x", "not a plain path"),
+        ("pypi:name==1/a/./x", "not a plain path"),
+        ("pypi:name==1/a\\x", "not a plain path"),
+        ("pypi:name==1/C:x", "not a plain path"),
+    ],
+)
+def test_refused(text, reason):
+    """Everything else is refused with a reason, and no word of it can become an option of pip."""
+    with pytest.raises(ValueError, match=reason):
+        parse_reference(text)
