@@ -1,0 +1,1 @@
+"""llama.cpp: how its settings become a command line."""
