@@ -71,6 +71,8 @@ class EngineFacts(Value, kw_only=True):
     flags: tuple[Flag, ...]
     devices: tuple[str, ...]
     """Names from its `--list-devices` when it was asked; a lock never holds them."""
+    cpu_features: tuple[str, ...] = ()
+    """Processor features, by the kernel's names, without which the binary dies of SIGILL."""
     present: bool = True
 
 

@@ -57,6 +57,7 @@ class LockedEngine(Value, kw_only=True, frozen=True):
     commit: str | None
     package: LockedPackage | None
     flags: tuple[Flag, ...]
+    cpu_features: tuple[str, ...] = ()
 
 
 class Lock(Value, kw_only=True, frozen=True):
