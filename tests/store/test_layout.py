@@ -2,7 +2,6 @@
 
 import hashlib
 
-from llmdecl.plan.model import Root, Word
 from llmdecl.store import layout
 from llmdecl.store.model import LockedEngine, LockedFile, LockedPackage
 
@@ -56,7 +55,8 @@ def engine(package):
 def test_engine_executable():
     """An engine from a wheel lies in the store, another where the spec says."""
     package = LockedPackage(name="p", version="1", file=locked("ab"))
-    assert layout.engine_executable(engine(package)) == Word(
-        root=Root.STORE, text="/engines/ab-p-1/bin/llama-server"
+    assert layout.engine_executable(engine(package)) == (
+        "{store}",
+        "/engines/ab-p-1/bin/llama-server",
     )
-    assert layout.engine_executable(engine(None)) == Word(text="bin/llama-server")
+    assert layout.engine_executable(engine(None)) == (None, "bin/llama-server")

@@ -1,0 +1,32 @@
+"""How long work tells what it does; the store itself never prints."""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Told from several threads at once. An item is one thing on its way, by name.
+
+    `begin` may come again for an item when the next step of it starts (download, then unpack).
+    """
+
+    def begin(self, item: str, total: int | None) -> None:
+        """Work on `item` starts; `total` bytes, when known."""
+
+    def advance(self, item: str, amount: int) -> None:
+        """`amount` more bytes of `item` are through."""
+
+    def done(self, item: str, note: str = "") -> None:
+        """No more about `item`; `note` is what came of it."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def begin(self, item: str, total: int | None) -> None:
+        """Nothing."""
+
+    def advance(self, item: str, amount: int) -> None:
+        """Nothing."""
+
+    def done(self, item: str, note: str = "") -> None:
+        """Nothing."""
