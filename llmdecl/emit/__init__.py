@@ -1,0 +1,1 @@
+"""A plan becomes artefacts: one module a target. Pure."""

@@ -3,7 +3,7 @@
 from llmdecl.values import Value
 
 
-class Artefact(Value, kw_only=True):
+class Artefact(Value, frozen=True, kw_only=True):
     """A file by its path below the generation's folder, `/`-separated. Its text never holds that folder."""
 
     path: str

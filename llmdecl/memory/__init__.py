@@ -1,0 +1,1 @@
+"""What the pinned llama.cpp will allocate, part by part, from a GGUF header alone. Pure."""

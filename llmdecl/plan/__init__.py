@@ -1,0 +1,1 @@
+"""Spec, facts and lock become a plan: everything decided, with a reason. Pure."""

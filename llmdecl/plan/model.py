@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
+from llmdecl.memory.model import MemoryPart as MemoryPart  # noqa: PLC0414  # part of a plan
 from llmdecl.values import Value
 
 
@@ -15,7 +16,7 @@ class Root(StrEnum):
     STORE = "{store}"
 
 
-class Word(Value, kw_only=True):
+class Word(Value, frozen=True, kw_only=True):
     """One argument: `root` (when it is a path below one) followed by `text`.
 
     `Word(root=Root.STORE, text="/weights/ab/model.gguf")` is a path in the store.
@@ -25,7 +26,7 @@ class Word(Value, kw_only=True):
     root: Root | None = None
 
 
-class Setting(Value, kw_only=True):
+class Setting(Value, frozen=True, kw_only=True):
     """One flag as it will be passed, and why.
 
     `flag` is spelled as this engine spells it; `values` are its arguments (none for a switch).
@@ -39,28 +40,14 @@ class Setting(Value, kw_only=True):
     reason: str
 
 
-class MemoryPart(Value, kw_only=True):
-    """One row of the ledger: bytes of `part` in `pool` (`host`, later device ids).
-
-    Parts of one pool with the same non-null `shared` key (a mapped file) are counted once for
-    all models that are loaded together. `exact` is false for a bound.
-    """
-
-    pool: str
-    part: str
-    bytes: int
-    exact: bool
-    shared: str | None = None
-
-
-class SamplingPlan(Value, kw_only=True):
+class SamplingPlan(Value, frozen=True, kw_only=True):
     """A request's JSON key and the value it gets when the request brings none."""
 
     key: str
     value: float | int
 
 
-class WeightsPlan(Value, kw_only=True):
+class WeightsPlan(Value, frozen=True, kw_only=True):
     """A pinned file that a model reads: main weights, draft or adapter."""
 
     role: Literal["model", "draft", "lora"]
@@ -69,7 +56,7 @@ class WeightsPlan(Value, kw_only=True):
     size_bytes: int
 
 
-class ModelPlan(Value, kw_only=True):
+class ModelPlan(Value, frozen=True, kw_only=True):
     """One model's process, complete.
 
     `settings` and `environment` in the order they are passed. `digest` is a SHA-256 over all that
@@ -98,7 +85,7 @@ class ModelPlan(Value, kw_only=True):
     memory: tuple[MemoryPart, ...]
     digest: str
     reasons: Mapping[str, str]
-    """Why `ttl`, `load`, `task`, `engine` ... are what they are, by spec key: what no flag carries."""
+    """Why `ttl`, `load`, `task`, `engine` ... are as they are, by spec key: what no flag carries."""
 
     def argv(self) -> tuple[Word, ...]:
         """Executable and arguments, as passed."""
@@ -109,7 +96,7 @@ class ModelPlan(Value, kw_only=True):
         return tuple(words)
 
 
-class Address(Value, kw_only=True):
+class Address(Value, frozen=True, kw_only=True):
     """`host` and `port` of a TCP listener, or the `path` of a unix socket."""
 
     host: str | None = None
@@ -117,7 +104,7 @@ class Address(Value, kw_only=True):
     path: str | None = None
 
 
-class EndpointPlan(Value, kw_only=True):
+class EndpointPlan(Value, frozen=True, kw_only=True):
     """A listener and the models (by name, sorted) that it serves."""
 
     name: str
@@ -127,7 +114,7 @@ class EndpointPlan(Value, kw_only=True):
     api_keys_file: str | None
 
 
-class EnginePlan(Value, kw_only=True):
+class EnginePlan(Value, frozen=True, kw_only=True):
     """An engine that some model uses."""
 
     name: str
@@ -136,7 +123,7 @@ class EnginePlan(Value, kw_only=True):
     version: str
 
 
-class RouterPlan(Value, kw_only=True):
+class RouterPlan(Value, frozen=True, kw_only=True):
     """Limits of the router; seconds and counts."""
 
     drain_timeout_s: float
@@ -145,7 +132,7 @@ class RouterPlan(Value, kw_only=True):
     min_residency_s: float
 
 
-class Budget(Value, kw_only=True):
+class Budget(Value, frozen=True, kw_only=True):
     """What models may use of a pool: total less margin."""
 
     pool: str
@@ -158,7 +145,7 @@ class Budget(Value, kw_only=True):
         return self.total_bytes - self.margin_bytes
 
 
-class Plan(Value, kw_only=True):
+class Plan(Value, frozen=True, kw_only=True):
     """A compiled stack. Models, endpoints and engines are sorted by name."""
 
     schema: int = 1

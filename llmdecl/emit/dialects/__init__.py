@@ -1,0 +1,1 @@
+"""How each target language quotes, named after the place it is for."""

@@ -1,0 +1,55 @@
+"""The row of a memory ledger, and what a model asks of memory, as values."""
+
+from llmdecl.values import Value
+
+
+class MemoryPart(Value, frozen=True, kw_only=True):
+    """One row of the ledger: bytes of `part` in `pool` (`host`, later device ids).
+
+    Parts of one pool with the same non-null `shared` key (a mapped file) are counted once for
+    all models that are loaded together. `exact` is false for a bound.
+    """
+
+    pool: str
+    part: str
+    bytes: int
+    exact: bool
+    shared: str | None = None
+
+
+class RunParameters(Value, frozen=True, kw_only=True):
+    """What llama.cpp makes of llama-server's arguments, by `memory.parameters.run_parameters`.
+
+    `n_ctx` is the whole context, `n_ctx_seq` what one sequence may use, `n_seq_max` the slots,
+    `n_outputs_max` the most logits rows of one batch. `type_k` and `type_v` are ggml type names
+    in lower case (`f16`, `q8_0`).
+    """
+
+    n_ctx: int
+    n_ctx_seq: int
+    n_seq_max: int
+    kv_unified: bool
+    n_batch: int
+    n_ubatch: int
+    n_outputs_max: int
+    type_k: str
+    type_v: str
+    flash_attn: bool
+    swa_full: bool
+    embedding: bool
+    mapped: bool
+    """Weights are mapped from their file (load mode `mmap` or `mmap+mlock`)."""
+    repack: bool
+    cache_ram_bytes: int
+    ctx_checkpoints: int
+
+    @property
+    def streams(self) -> int:
+        """Separate caches: one per slot, or one for all when unified."""
+        return 1 if self.kv_unified else self.n_seq_max
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the reserved batch (src/llama-context.cpp:629): a multiple of the slots."""
+        tokens = min(self.n_ctx, self.n_ubatch)
+        return -(-tokens // self.n_seq_max) * self.n_seq_max
