@@ -74,6 +74,7 @@ class Stack:
             capture_output=True,
             text=True,
             timeout=timeout,
+            check=False,
         )
         assert "Traceback" not in done.stderr + done.stdout, done.stderr + done.stdout
         return done

@@ -1,9 +1,10 @@
 """Plan and apply against the real engine: what restarts, what does not."""
 
 import json
-import os
 import threading
+import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_ttl_alias_and_sampling_edits_reload_the_router_only(stack, spec_text):
 
 
 def test_ctx_size_edit_restarts_that_model_alone(stack, spec_text):
-    """A new context of one model changes its process and no other, and is what the engine reports."""
+    """A new context changes that model's process alone, and is what its engine reports."""
     stack.write(spec_text())
     stack.apply()
     ask(stack, "smollm2")
@@ -155,11 +156,11 @@ def test_down_leaves_nothing(stack, spec_text):
     stack.write(spec_text())
     stack.apply()
     ask(stack, "smollm2")
-    runs = {os.path.dirname(a) for a in _sockets(stack)}
+    runs = {Path(a).parent for a in _sockets(stack)}
     assert runs
     stack.cli("down", "--yes")
     assert [] == stack.processes()
-    assert not any(os.path.exists(run) for run in runs)
+    assert not any(run.exists() for run in runs)
     stack.cli("plan", "--detailed-exitcode", expect=2)
     stack.cli("apply", "--yes")
     ask(stack, "smollm2")
