@@ -1,4 +1,4 @@
-"""The base of every value that crosses a room: frozen, typed, and the same bytes each time as JSON."""
+"""The base of every value that crosses a room: frozen, typed, and equal values are equal bytes."""
 
 from typing import Any, Self, TypeVar
 
@@ -21,5 +21,5 @@ def to_json(value: object) -> bytes:
 
 
 def from_json(data: bytes | str, kind: type[T]) -> T:
-    """The inverse of `to_json`; raises `msgspec.DecodeError` (a ValueError) with the path in its text."""
+    """The inverse of `to_json`; raises `msgspec.DecodeError`, a ValueError that names the path."""
     return msgspec.json.decode(data, type=kind)

@@ -76,7 +76,7 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="llmdecl")
 def root() -> None:
-    """One spec for a running, pinned, memory-proven local LLM stack.
+    r"""One spec for a running, pinned, memory-proven local LLM stack.
 
     \b
     A first stack:

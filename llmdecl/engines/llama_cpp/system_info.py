@@ -1,8 +1,8 @@
 """What a llama.cpp build demands of the processor, by its own `system_info` line.
 
 A build for one machine (`GGML_NATIVE`) uses what that machine had without asking again: on another
-processor it answers `--version` and `--list-devices`, and dies of SIGILL while it loads a model. The
-line is printed before any model is opened. Builds that choose among variants at run time
+processor it answers `--version` and `--list-devices`, and dies of SIGILL while it loads a model.
+The line is printed before any model is opened. Builds that choose among variants at run time
 (`GGML_CPU_ALL_VARIANTS`) print the variant that this processor got.
 """
 
@@ -24,7 +24,7 @@ KERNEL_NAMES: Mapping[str, tuple[str, ...]] = {
     "AVX512_BF16": ("avx512_bf16",),
     "AMX_INT8": ("amx_tile", "amx_int8"),
 }
-"""ggml's name of a feature (ggml-cpu.cpp, `ggml_backend_cpu_get_features`) to Linux's in /proc/cpuinfo."""
+"""ggml's name of a feature (`ggml_backend_cpu_get_features`) to Linux's in /proc/cpuinfo."""
 
 _LINE = re.compile(r"system_info:.*?\|\s*CPU : (?P<features>[^\n]*)")
 _FEATURE = re.compile(r"(?:^|\| )(\w+) = 1\b")
