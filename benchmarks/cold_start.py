@@ -2,8 +2,9 @@
 
     python benchmarks/cold_start.py [ROUNDS]
 
-A model is started directly (spawn llama-server, poll its socket every millisecond, ask one token), then
-through the router (one request to a stopped model). The difference is the router's and supervisord's.
+A model is started directly (spawn llama-server, poll its socket every millisecond, ask one token),
+then through the router (one request to a stopped model). The difference is the router's and
+supervisord's.
 """
 
 import json
@@ -16,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.conformance.conftest import SPEC, Stack  # noqa: E402  # the path is set above
+from tests.conformance.conftest import SPEC, Stack
 
 
 def real_parts() -> dict[str, Path]:

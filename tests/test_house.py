@@ -1,4 +1,4 @@
-"""The house is in order: tables complete, codes unique and explained, documents in step with code."""
+"""The house is in order: tables complete, codes explained, documents in step with code."""
 
 import re
 import subprocess

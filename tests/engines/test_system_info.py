@@ -4,8 +4,8 @@ from llmdecl.engines.llama_cpp.system_info import parse_system_info
 
 PORTABLE = (
     "0.00.003.672 I cmn  common_param: system_info: n_threads = 2 (n_threads_batch = 2) / 2 | "
-    "CPU : SSE3 = 1 | SSSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | FMA = 1 | BMI2 = 1 | LLAMAFILE = 1 | "
-    "OPENMP = 1 | REPACK = 1 | \n"
+    "CPU : SSE3 = 1 | SSSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | FMA = 1 | BMI2 = 1 | "
+    "LLAMAFILE = 1 | OPENMP = 1 | REPACK = 1 | \n"
 )
 NATIVE = (
     "system_info: n_threads = 2 (n_threads_batch = 2) / 2 | CPU : SSE3 = 1 | AVX512 = 1 | "
