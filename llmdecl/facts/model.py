@@ -11,8 +11,8 @@ from llmdecl.values import Value
 Scalar = str | int | float | bool
 
 
-class CpuFacts(Value, kw_only=True):
-    """One machine's processors. `features` are the kernel's flag names (`avx2`, `avx512f`), sorted."""
+class CpuFacts(Value, kw_only=True, frozen=True):
+    """One machine's processors. `features` are the kernel's flag names (`avx2`), sorted."""
 
     model: str | None
     cores_physical: int
@@ -20,7 +20,7 @@ class CpuFacts(Value, kw_only=True):
     features: tuple[str, ...]
 
 
-class DeviceFacts(Value, kw_only=True):
+class DeviceFacts(Value, kw_only=True, frozen=True):
     """An accelerator. `backend` is a ggml backend's name; `memory_bytes` its total."""
 
     id: str
@@ -31,7 +31,7 @@ class DeviceFacts(Value, kw_only=True):
     declared: bool
 
 
-class HostFacts(Value, kw_only=True):
+class HostFacts(Value, kw_only=True, frozen=True):
     """The machine that a stack is for. `ram_bytes` is what the kernel or a cgroup allows in all."""
 
     name: str
@@ -41,7 +41,7 @@ class HostFacts(Value, kw_only=True):
     devices: tuple[DeviceFacts, ...]
 
 
-class Flag(Value, kw_only=True):
+class Flag(Value, kw_only=True, frozen=True):
     """One entry of an engine's own `--help`.
 
     `names` are all spellings that set it; `negatives` those that switch it off (`--no-mmap`).
@@ -57,8 +57,8 @@ class Flag(Value, kw_only=True):
     removed: str | None = None
 
 
-class EngineFacts(Value, kw_only=True):
-    """One serving program. Its identity is version text, commit and SHA-256 of the binary, together."""
+class EngineFacts(Value, kw_only=True, frozen=True):
+    """One serving program. Its identity is version, commit and SHA-256 of the binary, together."""
 
     kind: str
     provider: str
@@ -76,7 +76,7 @@ class EngineFacts(Value, kw_only=True):
     present: bool = True
 
 
-class TensorGroup(Value, kw_only=True):
+class TensorGroup(Value, kw_only=True, frozen=True):
     """Tensors of one type and shape whose names differ only in the block number.
 
     `name` has `*` for the block (`blk.*.attn_q.weight`); `blocks` are block numbers, or empty
@@ -94,8 +94,11 @@ class TensorGroup(Value, kw_only=True):
         return max(1, len(self.blocks))
 
 
-class VocabularyFacts(Value, kw_only=True):
-    """`digest` is a SHA-256 over model, pre-tokenizer, tokens and token types; equal means compatible."""
+class VocabularyFacts(Value, kw_only=True, frozen=True):
+    """`digest` is a SHA-256 over model, pre-tokenizer, tokens and token types.
+
+    Equal digests mean that one model can draft for the other.
+    """
 
     model: str
     pre: str | None
@@ -106,7 +109,7 @@ class VocabularyFacts(Value, kw_only=True):
     add_bos_token: bool | None
 
 
-class GgufFacts(Value, kw_only=True):
+class GgufFacts(Value, kw_only=True, frozen=True):
     """A GGUF header (all parts of a split file as one), without the big arrays.
 
     `file_type` is *measured*: the name of the tensor type that holds most bytes of the matrices
@@ -143,7 +146,7 @@ class Presence(StrEnum):
     UNREADABLE = "unreadable"
 
 
-class WeightsFacts(Value, kw_only=True):
+class WeightsFacts(Value, kw_only=True, frozen=True):
     """One source as found here. `digest` names its folder in the store; `None`: not known yet."""
 
     source: str
@@ -156,7 +159,7 @@ class WeightsFacts(Value, kw_only=True):
     where: str | None = None
 
 
-class Facts(Value, kw_only=True):
+class Facts(Value, kw_only=True, frozen=True):
     """Everything that a compile may look at besides spec and lock.
 
     `weights` by source as written in the spec, `engines` by name in the spec.
