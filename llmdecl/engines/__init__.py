@@ -1,0 +1,1 @@
+"""Serving programs: settings become arguments, checked against their own flag table. Pure."""

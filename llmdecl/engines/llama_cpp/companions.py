@@ -1,0 +1,50 @@
+"""Models beside the model: a draft, adapters."""
+
+from dataclasses import dataclass
+
+from llmdecl.engines.choice import Choice
+from llmdecl.engines.llama_cpp.writer import Writer, number
+from llmdecl.plan.model import Word
+
+DRAFT_N_MAX_DEFAULT = 3
+"""llama-server's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class DraftChoice:
+    """A draft model and how many tokens it proposes."""
+
+    model: Choice[Word]
+    n_max: Choice[int]
+    n_min: Choice[int]
+    p_min: Choice[float]
+
+
+@dataclass(frozen=True, slots=True)
+class LoraChoice:
+    """An adapter file and its scale."""
+
+    path: Choice[Word]
+    scale: float
+
+
+def write_draft(draft: DraftChoice, cache_k: str, cache_v: str, to: Writer) -> None:
+    """Speculation by a draft model on the processor, its caches like the model's own."""
+    at = draft.model.address
+    to.path(draft.model, "--spec-draft-model", "--model-draft")
+    to.value(Choice("draft-simple", at, "a draft model proposes"), "--spec-type")
+    to.value(draft.n_max, "--spec-draft-n-max", "--draft-max", needed=True)
+    to.value(draft.n_min, "--spec-draft-n-min", "--draft-min", needed=True)
+    to.value(draft.p_min, "--spec-draft-p-min", "--draft-p-min", needed=True)
+    to.value(Choice(0, at, "placed on the processor"), "--spec-draft-ngl", "--gpu-layers-draft")
+    to.value(Choice("none", at, "placed on the processor"), "--spec-draft-device", "--device-draft")
+    same = "the same as the model's"
+    to.value(Choice(cache_k, at, same), "--spec-draft-type-k", "--cache-type-k-draft")
+    to.value(Choice(cache_v, at, same), "--spec-draft-type-v", "--cache-type-v-draft")
+
+
+def write_lora(lora: LoraChoice, to: Writer) -> None:
+    """One adapter. The flag may be repeated: each adds one (verified, b10068 and b10434)."""
+    word = lora.path.value
+    scaled = word.replace(text=f"{word.text}:{number(lora.scale)}")
+    to.words(lora.path.address, lora.path.reason, (scaled,), "--lora-scaled", needed=True)
