@@ -53,7 +53,13 @@ class Lifecycle(Protocol):
 
 
 class DataPath(Protocol):
-    """What the lifecycle may ask of the data path."""
+    """What the lifecycle may ask of the data path: `llmdecl.router.server.Server(config, lifecycle)`."""
+
+    async def start(self) -> None:
+        """Open the listeners. Raises OSError, with the address in its text."""
+
+    async def close(self) -> None:
+        """Stop listening and close every connection; called after draining, before the exit."""
 
     def close_upstreams(self, model: str) -> None:
         """Close pooled idle connections to `model` (before its process is stopped)."""
