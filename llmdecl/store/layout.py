@@ -61,7 +61,7 @@ def engine_folder(digest: str, package: LockedPackage) -> str:
 
 
 class Place(NamedTuple):
-    """A path below `root` (`text` starts with `/`), or as the spec has it; a plan's `Word` in the making."""
+    """A path below `root` (then `text` starts with `/`), or as the spec has it."""
 
     root: Literal["{store}"] | None
     text: str

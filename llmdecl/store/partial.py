@@ -1,7 +1,7 @@
-"""Work places in the store's `partial/`: unlike the rest they may be lost, and are swept when they are.
+"""Work places in the store's `partial/`, swept when those who worked there are dead.
 
-Whoever works in `partial/NAME/` holds a lock on `partial/NAME.owner`, and so does the pip that works for
-it. The kernel lets go of it when both are dead, whatever killed them; then anybody may sweep.
+Whoever works in `partial/NAME/` holds a lock on `partial/NAME.owner`, and so does the pip that
+works for it. The kernel lets go of it when both are dead, whatever killed them.
 """
 
 import fcntl

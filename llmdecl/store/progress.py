@@ -1,5 +1,6 @@
 """How long work tells what it does; the store itself never prints."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -30,3 +31,19 @@ class Silent:
 
     def done(self, item: str, note: str = "") -> None:
         """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """The progress of one thing, as `sources` tell it."""
+
+    name: str
+    progress: Progress
+
+    def begin(self, total: int | None) -> None:
+        """A step of `total` bytes starts."""
+        self.progress.begin(self.name, total)
+
+    def advance(self, amount: int) -> None:
+        """`amount` bytes more."""
+        self.progress.advance(self.name, amount)

@@ -31,7 +31,7 @@ PACKAGE_UNKNOWN = Rule(
     "package-unknown",
     Severity.ERROR,
     """The package index does not have this package, or not this version of it. Which index is
-asked is decided by pip's own configuration (`pip config list`, `PIP_INDEX_URL`, `PIP_FIND_LINKS`).""",
+asked is decided by pip's own configuration: `pip config list`, `PIP_INDEX_URL`.""",
 )
 PACKAGE_PLATFORM = Rule(
     "LD405",

