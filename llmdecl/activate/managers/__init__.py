@@ -1,0 +1,1 @@
+"""What keeps the processes: one file a manager."""

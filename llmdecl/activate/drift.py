@@ -1,0 +1,143 @@
+"""The world against what was applied: what is not as it should be makes changes too. Pure."""
+
+from collections.abc import Iterator
+
+from llmdecl.activate.changes import Change, Symbol
+from llmdecl.activate.effects import Effect
+from llmdecl.activate.live import (
+    MODEL_PROGRAM,
+    ROUTER_PROGRAM,
+    Live,
+    LiveManager,
+    LiveProgram,
+    Version,
+)
+
+
+def drift(current: Version | None, planned: Version, live: Live) -> Iterator[Change]:
+    """Differences between the world and the applied stack (the planned one when there is none)."""
+    applied = current or planned
+    yield from _state(live)
+    yield from _store(current, planned, live)
+    if live.manager is None:
+        reason = "nothing was applied yet" if current is None else "supervisord is not running"
+        if current is None and live.orphans:
+            reason = "supervisord is not running"
+        yield _drift(
+            "supervisord",
+            Effect.STACK,
+            reason,
+            "starts supervisord and the router",
+            symbol=Symbol.ADD if current is None else Symbol.DRIFT,
+        )
+    elif live.manager.differs:
+        names = ", ".join(live.manager.differs)
+        yield _drift(
+            "supervisord",
+            Effect.STACK,
+            f"runs with another {names}",
+            "everything restarts after draining",
+        )
+    else:
+        yield from _programs(applied, live.manager)
+        yield from _router(applied, live)
+    if live.orphans:
+        pids = ", ".join(map(str, live.orphans))
+        yield _drift("processes", Effect.MODEL, f"nobody owns PID {pids}", "ends them")
+
+
+def _drift(
+    address: str, effect: Effect, reason: str, consequence: str, *, symbol: Symbol = Symbol.DRIFT
+) -> Change:
+    return Change(
+        symbol=symbol, address=address, effect=effect, reason=reason, consequence=consequence
+    )
+
+
+def _state(live: Live) -> Iterator[Change]:
+    """Links, journal and stored files."""
+    if live.interrupted is not None:
+        yield _drift(
+            "state",
+            Effect.ROUTER,
+            f"a change was interrupted after `{live.interrupted}`",
+            "finishes it",
+        )
+    elif live.wanted != live.current:
+        shown = [number or "nothing" for number in (live.wanted, live.current)]
+        yield _drift(
+            "state",
+            Effect.ROUTER,
+            f"`wanted` is {shown[0]}, `current` is {shown[1]}",
+            "points both at one generation",
+        )
+    if live.damaged:
+        yield _drift(
+            "state",
+            Effect.ROUTER,
+            f"`{live.damaged[0]}` of generation {live.current} is not what was written",
+            "writes a new generation",
+        )
+
+
+def _store(current: Version | None, planned: Version, live: Live) -> Iterator[Change]:
+    """What was there when it was applied and is gone from the store."""
+    if current is None:
+        return
+    known = {f"weights/{w.digest}" for m in current.plan.models for w in m.weights}
+    known |= {e.executable.text.removeprefix("/") for e in current.plan.engines}
+    still = {f"weights/{w.digest}" for m in planned.plan.models for w in m.weights}
+    still |= {e.executable.text.removeprefix("/") for e in planned.plan.engines}
+    for path in sorted(known & still & set(live.absent)):
+        yield _drift(path, Effect.FETCH, "not in the store", "downloads it")
+
+
+def _programs(applied: Version, manager: LiveManager) -> Iterator[Change]:
+    """Programs that are missing, too many, or of another plan."""
+    expected = {f"{MODEL_PROGRAM}{model.name}": model.digest for model in applied.plan.models}
+    found = {program.name: program for program in manager.programs}
+    for name in sorted({*expected, ROUTER_PROGRAM} - found.keys()):
+        yield _drift(_address(name), Effect.ROUTER, "supervisord does not know it", "adds it")
+    for name in sorted(found.keys() - expected.keys() - {ROUTER_PROGRAM}):
+        yield _drift(
+            _address(name), Effect.MODEL, "supervisord runs it, the plan does not", "removes it"
+        )
+    for name in sorted(expected.keys() & found.keys()):
+        yield from _digests(found[name], expected[name])
+
+
+def _digests(program: LiveProgram, digest: str) -> Iterator[Change]:
+    name = program.name.removeprefix(MODEL_PROGRAM)
+    if program.configured != digest:
+        shown = (program.configured or "none")[:12]
+        reason = f"supervisord has digest {shown}, applied is {digest[:12]}"
+    elif program.running is not None and program.running != digest:
+        shown = program.running[:12]
+        reason = f"PID {program.pid} has digest {shown}, applied is {digest[:12]}"
+    else:
+        return
+    consequence = f"restarts model {name} after draining"
+    yield _drift(_address(program.name), Effect.MODEL, reason, consequence)
+
+
+def _router(applied: Version, live: Live) -> Iterator[Change]:
+    wanted = applied.files.get("router.json")
+    if live.router is None:
+        yield _drift("router", Effect.ROUTER, "does not answer", "starts it")
+        return
+    if live.router.draining:
+        yield _drift("router", Effect.ROUTER, "admits no requests", "restarts it")
+    elif live.router.config_sha256 != wanted:
+        yield _drift("router", Effect.ROUTER, "runs another configuration", "router reloads")
+    if live.interrupted is None:
+        for model in live.router.models:
+            if model.state == "held":
+                yield _drift(
+                    f"models.{model.name}", Effect.ROUTER, "is held back", "lets it start again"
+                )
+
+
+def _address(program: str) -> str:
+    if program.startswith(MODEL_PROGRAM):
+        return f"models.{program.removeprefix(MODEL_PROGRAM)}"
+    return program
