@@ -9,7 +9,7 @@ from typing import Literal
 from llmdecl.values import Value
 
 
-class Claim(Value, kw_only=True):
+class Claim(Value, frozen=True, kw_only=True):
     """Bytes that a loaded model takes from a pool; equal `shared` keys in a pool count once."""
 
     pool: str
@@ -17,7 +17,7 @@ class Claim(Value, kw_only=True):
     shared: str | None = None
 
 
-class ModelConfig(Value, kw_only=True):
+class ModelConfig(Value, frozen=True, kw_only=True):
     """One model. `program` is its name at the manager; `digest` is in its process's environment as
     `LLMDECL_DIGEST`: another digest there means that the running process is not this one.
     `defaults` are request keys added when absent. `ttl_s` `None` is never, 0 at once."""
@@ -38,14 +38,14 @@ class ModelConfig(Value, kw_only=True):
     system_prompt: str | None = None
 
 
-class PoolConfig(Value, kw_only=True):
+class PoolConfig(Value, frozen=True, kw_only=True):
     """What all loaded models together may claim of a pool."""
 
     name: str
     budget_bytes: int
 
 
-class EndpointConfig(Value, kw_only=True):
+class EndpointConfig(Value, frozen=True, kw_only=True):
     """A listener: `host` and `port`, or `path` for a unix socket; `models` by name, sorted."""
 
     name: str
@@ -57,7 +57,7 @@ class EndpointConfig(Value, kw_only=True):
     api_keys_file: str | None = None
 
 
-class RouterConfig(Value, kw_only=True):
+class RouterConfig(Value, frozen=True, kw_only=True):
     """The whole file. Durations in seconds."""
 
     schema: int = 1

@@ -9,7 +9,7 @@ from llmdecl.router.config import ModelConfig, RouterConfig
 
 @dataclass(eq=False, slots=True)
 class Lease:
-    """A request's right to a ready model. Held from admission to the last byte, then released once."""
+    """A request's right to a ready model, from admission to the last byte; then released once."""
 
     model: str
     socket: str
@@ -19,7 +19,10 @@ class Lease:
 
 
 class Refused(Exception):  # noqa: N818  # an answer, not a fault
-    """The request can't be served now. `retry_after_s` becomes `Retry-After`; `log_tail` the reason's evidence."""
+    """The request can't be served now.
+
+    `retry_after_s` becomes `Retry-After`; `log_tail` is the reason's evidence.
+    """
 
     def __init__(
         self, status: int, reason: str, *, retry_after_s: int | None = None, log_tail: str = ""
@@ -53,7 +56,7 @@ class Lifecycle(Protocol):
 
 
 class DataPath(Protocol):
-    """What the lifecycle may ask of the data path: `llmdecl.router.server.Server(config, lifecycle)`."""
+    """What the lifecycle may ask of the data path, `server.Server(config, lifecycle)`."""
 
     async def start(self) -> None:
         """Open the listeners. Raises OSError, with the address in its text."""
