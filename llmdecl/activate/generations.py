@@ -145,9 +145,12 @@ class Generations:
         return Generation(number, folder, manifest, plan)
 
     def load_pointed(self, name: Pointer) -> Generation | None:
-        """What `wanted` or `current` points at, if anything; a Failure when that is damaged."""
+        """What `wanted` or `current` points at; `None` when that is nothing or can't be read."""
         number = self.pointer(name)
-        return None if number is None else self.load(number)
+        try:
+            return None if number is None else self.load(number)
+        except Failure:
+            return None
 
     def damage(self, generation: Generation) -> tuple[str, ...]:
         """Paths that are missing, have other bytes than in the manifest, or do not belong there."""

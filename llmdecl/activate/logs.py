@@ -1,0 +1,104 @@
+"""Logs in `{state}/logs`: the end of one, and following it through rotation."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+CHUNK = 1 << 16
+
+
+def log_file(logs: Path, name: str) -> Path:
+    """The log of `router`, `supervisord` or a model."""
+    if name in {"router", "supervisord"}:
+        return logs / f"{name}.log"
+    return logs / f"model-{name}.log"
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """The last `lines` lines; none when there is no such file. Reads no more than it needs."""
+    if lines <= 0:
+        return []
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            data = b""
+            while size > 0 and data.count(b"\n") <= lines:
+                step = min(CHUNK, size)
+                size -= step
+                file.seek(size)
+                data = file.read(step) + data
+    except OSError:
+        return []
+    return data.decode(errors="replace").splitlines()[-lines:]
+
+
+class Follower:
+    """Lines of a log as they are written.
+
+    A file that is rotated away is read to its end, then its successor from the start; a truncated
+    one again from its start; one that is not there yet is waited for.
+    """
+
+    def __init__(self, path: Path, *, from_end: bool = True) -> None:
+        self.path = path
+        self.file: BinaryIO | None = None
+        self.rest = b""
+        self._open()
+        if self.file is not None and from_end:
+            self.file.seek(0, os.SEEK_END)
+
+    def _open(self) -> None:
+        with contextlib.suppress(OSError):
+            self.file = self.path.open("rb")
+
+    def close(self) -> None:
+        """No more lines."""
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+    def lines(self) -> Iterator[str]:
+        """All whole lines that are there now."""
+        if self.file is None:
+            self._open()
+        while self.file is not None:
+            while data := self.file.read(CHUNK):
+                *whole, self.rest = (self.rest + data).split(b"\n")
+                yield from (line.decode(errors="replace") for line in whole)
+            if not self._moved_on():
+                return
+
+    def _moved_on(self) -> bool:
+        """Whether there is a newer file, or this one starts anew."""
+        assert self.file is not None
+        try:
+            now = self.path.stat()
+        except OSError:
+            return False
+        if now.st_ino != os.fstat(self.file.fileno()).st_ino:
+            self.close()
+            self._open()
+        elif now.st_size < self.file.tell():
+            self.file.seek(0)
+        else:
+            return False
+        self.rest = b""
+        return self.file is not None
+
+
+def follow(
+    follower: Follower, *, stop: Callable[[], bool] = lambda: False, poll_s: float = 0.1
+) -> Iterator[str]:
+    """Lines without end, until `stop()`."""
+    try:
+        while True:
+            last = stop()
+            yield from follower.lines()
+            if last:
+                return
+            time.sleep(poll_s)
+    finally:
+        follower.close()

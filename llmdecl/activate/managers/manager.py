@@ -1,0 +1,49 @@
+"""What apply asks of a manager."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from llmdecl.activate.live import LiveManager
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Programs by what a new configuration does to them."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+class Manager(Protocol):
+    """Keeps processes. Every call raises Failure (status 3) when the manager refuses or is silent.
+
+    It reads its configuration through `{state}/wanted`.
+    """
+
+    def observe(self) -> LiveManager | None:
+        """Its programs; `None` when it does not run."""
+
+    def start(self) -> None:
+        """Start it, detached; returns when it answers."""
+
+    def reread(self) -> Reread:
+        """Read the configuration again, without touching any process."""
+
+    def replace(self, program: str) -> None:
+        """Take the new configuration of a program that has no process."""
+
+    def add(self, program: str) -> None:
+        """Take a program that is new."""
+
+    def remove(self, program: str) -> None:
+        """Forget a program that has no process."""
+
+    def start_program(self, program: str) -> None:
+        """Start a program that has no process."""
+
+    def stop_program(self, program: str, *, timeout_s: float) -> None:
+        """End a program's process; returns when it is gone. Nothing to do without one."""
+
+    def shut_down(self, *, timeout_s: float) -> None:
+        """End it and all it runs; returns when it is gone. Nothing to do when it does not run."""
