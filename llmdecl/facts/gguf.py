@@ -1,0 +1,129 @@
+"""GGUF files on this machine: a model's facts from its header, a split model's parts as one."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from llmdecl.diagnostics import Diagnostic
+from llmdecl.facts import rules
+from llmdecl.facts.cache import Cache, Identity, identity
+from llmdecl.facts.gguf_facts import gguf_facts, judge_model, judge_parts, judge_tensors
+from llmdecl.facts.gguf_header import MAX_HEADER_BYTES, GgufHeader, HeaderError, parse_header
+from llmdecl.facts.gguf_window import Window
+from llmdecl.facts.model import GgufFacts
+from llmdecl.store.layout import split_names
+
+CACHE_SCHEMA = 1
+"""To be raised when `GgufFacts` or what it is measured from changes."""
+
+Read = tuple[GgufFacts | None, tuple[Diagnostic, ...]]
+
+
+def read_gguf(path: Path, *, address: str | None = None, cache: Path | None = None) -> Read:
+    """The facts of the model that `path` is, or is a part of.
+
+    `address` is what diagnostics point at (default: the path). With a `cache` folder a second
+    look at unchanged files reads no header. Facts come even with errors (tensors cut short,
+    parts missing) as long as the header of the first part reads.
+    """
+    address = address or str(path)
+    names = split_names(path.name)
+    paths = [path.with_name(name) for name in names]
+    kept = Cache(cache, "gguf", CACHE_SCHEMA)
+    key = _identities(paths)
+    if key and (facts := kept.get(key, GgufFacts)):
+        return facts, ()
+    facts, found = _read(path, names, address)
+    if key and facts is not None and not found and all(one.settled for one in key):
+        kept.put(key, facts)
+    return facts, found
+
+
+def read_header(
+    path: Path, *, address: str | None = None
+) -> tuple[GgufHeader | None, tuple[Diagnostic, ...]]:
+    """One file's raw header, and what is wrong with it or with where its tensors lie."""
+    address = address or str(path)
+    try:
+        with _window(path) as window:
+            header, odd_texts = parse_header(window)
+    except HeaderError as error:
+        return None, (error.at(address, path.name),)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        summary = f"`{path.name}` cannot be read: {reason[:1].lower()}{reason[1:]}"
+        return None, (rules.GGUF_UNREADABLE.at(address, summary, notes=(str(path),)),)
+    found = judge_tensors(header, address, path.name)
+    if odd_texts:
+        summary = f"`{path.name}` has text that is not UTF-8 in {odd_texts[0]}"
+        notes = (f"{len(odd_texts) - 1} more places",) if len(odd_texts) > 1 else ()
+        found = (*found, rules.GGUF_TEXT.at(address, summary, notes=notes))
+    return header, found
+
+
+def _read(path: Path, names: Sequence[str], address: str) -> Read:
+    header, found = read_header(path, address=address)
+    if header is None:
+        return None, found
+    count = header.number("split.count") or 1
+    if count <= 1:
+        facts = gguf_facts([header])
+        return facts, (*found, *judge_model([header], facts, address, path.name))
+    if len(names) != count:
+        summary = f"`{path.name}` is one of {count} parts, but is not named as one"
+        note = f"the engine looks for `NAME-00001-of-{count:05}.gguf`"
+        return None, (*found, rules.SPLIT_PART_MISMATCH.at(address, summary, notes=(note,)))
+    return _read_parts(path, list(names), address)
+
+
+def _read_parts(path: Path, names: list[str], address: str) -> Read:
+    missing = [name for name in names if not path.with_name(name).exists()]
+    found: list[Diagnostic] = []
+    headers: dict[str, GgufHeader] = {}
+    for name in names:
+        if name in missing:
+            continue
+        header, problems = read_header(path.with_name(name), address=address)
+        found.extend(problems)
+        if header is not None:
+            headers[name] = header
+    if missing:
+        summary = f"{len(missing)} of {len(names)} parts of `{names[0]}` are missing"
+        shown = [f"`{name}` is not there" for name in missing[:5]]
+        more = [f"and {len(missing) - 5} more"] if len(missing) > 5 else []
+        found.append(rules.SPLIT_PART_MISSING.at(address, summary, notes=(*shown, *more)))
+    if names[0] not in headers:
+        return None, tuple(found)
+    in_order = [headers[name] for name in names if name in headers]
+    facts = gguf_facts(in_order)
+    if len(headers) == len(names):
+        found.extend(judge_parts(headers, names, address))
+        found.extend(judge_model(in_order, facts, address, names[0]))
+    return facts, tuple(found)
+
+
+def _identities(paths: list[Path]) -> tuple[Identity, ...]:
+    """Of all parts; empty when one is not there."""
+    try:
+        return tuple(identity(path) for path in paths)
+    except OSError:
+        return ()
+
+
+@contextmanager
+def _window(path: Path) -> Iterator[Window]:
+    # O_NONBLOCK: opening a FIFO must not wait for its other end
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            kind = errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL
+            raise OSError(kind, "it is a folder" if kind == errno.EISDIR else "not a regular file")
+        yield Window(
+            lambda offset, count: os.pread(handle, count, offset), status.st_size, MAX_HEADER_BYTES
+        )
+    finally:
+        os.close(handle)
