@@ -184,7 +184,8 @@ class Pip:
         said = [
             line.strip() for line in lines if re.match(r"\s*(ERROR|WARNING|Expected|Got)", line)
         ]
-        notes = [f"pip: {line}" for line in (said or [li for li in lines if li.strip()])[-_TAIL:]]
+        said = [*_refusals(text), *said] or [line for line in lines if line.strip()]
+        notes = [f"pip: {line}" for line in said[-_TAIL:]]
         return Failure(rule.at(address, summary, notes=notes))
 
 
@@ -196,12 +197,12 @@ def explain(package: str, version: str, said: str, log: str) -> tuple[Rule, str]
     if "No space left on device" in said:
         return STORE_FULL, f"there is no room to download {what}"
     broken = re.search(
-        r"Retrying \(|Could not fetch URL|connection error|ConnectionError|ReadTimeout|timed out"
+        r"Retrying \(|connection error|ConnectionError|ReadTimeout|timed out"
         r"|network-unreachable|IncompleteRead|ProtocolError|incomplete-download"
         r"|\b5\d\d (Server )?Error",
         said,
     )
-    if broken:
+    if broken or _refusals(log):
         return INDEX_UNREACHABLE, f"the package index can't be reached for {what}"
     if "No matching distribution" in said or "Could not find a version" in said:
         if not_here := _other_platforms(package, version, log):
@@ -212,6 +213,12 @@ def explain(package: str, version: str, said: str, log: str) -> tuple[Rule, str]
             return PACKAGE_UNKNOWN, f"the package index has no wheel of `{package}`"
         return PACKAGE_UNKNOWN, f"the package index has no {what}; it has {versions}"
     return PIP_FAILED, f"pip could not get {what}"
+
+
+def _refusals(log: str) -> list[str]:
+    """What the index answered instead of a page, from pip's log; 404 only says that it has none."""
+    lines = re.findall(r"Could not fetch URL .*", log)
+    return sorted({line for line in lines if "404 Client Error" not in line})
 
 
 def _other_platforms(package: str, version: str, log: str) -> list[str]:

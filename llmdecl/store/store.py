@@ -99,6 +99,12 @@ class Store:
         """Move a finished folder of read-only parts into place, in the stead of a damaged entry."""
         self._place(folder, self.folder / layout.weights_folder(weights_digest), work)
 
+    def is_linked(self, paths: Sequence[Path], digest: str) -> bool:
+        """Whether the entry leads to just these paths."""
+        links = layout.weights_files(digest, len(paths))
+        pairs = zip((self.folder / link for link in links), paths, strict=True)
+        return all(link.is_symlink() and link.readlink() == path for link, path in pairs)
+
     def link_local(self, paths: Sequence[Path], digest: str) -> None:
         """Make the entry lead to these absolute paths, unless the content itself lies there."""
         folder = self.folder / layout.weights_folder(digest)

@@ -6,6 +6,7 @@ the index offers.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -165,5 +166,6 @@ def _room(
 ) -> tuple[Weights, Engines, Pip]:
     tools = tools or real_tools(folders)
     store, pip, told = Store(folders.store, tools.digest), Pip(), progress or Silent()
-    store.sweep()
+    with suppress(OSError):  # a store that can't be written may still hold all that is needed
+        store.sweep()
     return Weights(store, pip, tools, base, told), Engines(store, pip, tools, base, told), pip

@@ -153,8 +153,9 @@ class Weights:
                 paths = file.find(reference, self._base, want.address)
                 self._progress.begin(want.source, None)
                 compare_file(want, locked, file.measure(paths, self._tools.digest))
-                with self._store.guard(locked.digest, self._pip.stopped.is_set):
-                    self._store.link_local(paths, locked.digest)
+                if not self._store.is_linked(paths, locked.digest):
+                    with self._store.guard(locked.digest, self._pip.stopped.is_set):
+                        self._store.link_local(paths, locked.digest)
                 self._progress.done(want.source, "linked")
                 return ()
             case PypiReference() as reference:

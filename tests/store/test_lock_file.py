@@ -1,0 +1,69 @@
+"""`llmdecl.lock` as a file."""
+
+import pytest
+from supply_kit import TOOLS, spec
+
+from llmdecl.store.lock import read_lock, write_lock
+from llmdecl.store.model import Lock
+from llmdecl.store.supply import lock_stack
+
+
+@pytest.fixture
+def lock(tmp_path, where):
+    """A lock of one file."""
+    (tmp_path / "w.gguf").write_bytes(b"GGUF")
+    return lock_stack(spec({"m": "file:w.gguf"}), tmp_path, where, None, tools=TOOLS)[0]
+
+
+def test_round_trip(lock, tmp_path):
+    """What is written reads back; nothing lies beside it; the same is not written again."""
+    path = tmp_path / "llmdecl.lock"
+    write_lock(path, lock)
+    assert read_lock(path) == (lock, ())
+    before = path.stat()
+    write_lock(path, lock)
+    assert path.stat().st_ino == before.st_ino
+    write_lock(path, Lock())
+    assert read_lock(path) == (Lock(), ())
+    assert not [*tmp_path.glob("*.new"), *tmp_path.glob(".*.new")]
+
+
+def test_absent(tmp_path):
+    """No lock is no problem here."""
+    assert read_lock(tmp_path / "llmdecl.lock") == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (b"", "LD412"),
+        (b"{", "LD412"),
+        (b"[]", "LD412"),
+        (b"\xff\xfe", "LD412"),
+        (b"[" * 100_000, "LD412"),
+        (b'{"schema": 1, "more": {}}', "LD412"),
+        (b'{"schema": 1, "weights": {"x": 1}}', "LD412"),
+        (b'{\n<<<<<<< HEAD\n"schema": 1\n=======\n>>>>>>> x\n}', "LD412"),
+        (b'{"schema": 2, "weights": {}}', "LD413"),
+        (b'{"schema": 2, "other": {}}', "LD413"),
+    ],
+)
+def test_refused(tmp_path, text, code):
+    """Whatever else is in the file is a diagnostic."""
+    path = tmp_path / "llmdecl.lock"
+    path.write_bytes(text)
+    lock, problems = read_lock(path)
+    assert lock is None
+    assert [each.code for each in problems] == [code]
+
+
+def test_conflict_has_its_line(tmp_path):
+    """The marks of a merge are found by line."""
+    path = tmp_path / "llmdecl.lock"
+    path.write_bytes(b'{\n  "schema": 1,\n<<<<<<< HEAD\n')
+    assert read_lock(path)[1][0].span.line == 3
+
+
+def test_a_folder(tmp_path):
+    """A folder of that name is a diagnostic."""
+    assert [each.code for each in read_lock(tmp_path)[1]] == ["LD412"]

