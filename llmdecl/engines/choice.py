@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar, overload
 
+from llmdecl.spec.address import address
 from llmdecl.spec.schema import ModelSettings
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ class Chooser:
 
     def address(self, key: str) -> str:
         """`models.NAME.key`, where the setting can be changed."""
-        return f"models.{self.name}.{key}"
+        return address("models", self.name, key)
 
     def given(self, key: str, kind: type[T]) -> Choice[T] | None:
         """What the spec says, if it does; `kind` is the setting's type, which the schema holds."""

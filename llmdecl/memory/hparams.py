@@ -83,6 +83,7 @@ class Shape:
     n_ff: int
     n_head: int
     head_k: int
+    head_v: int
     n_expert: int
     n_expert_used: int
     n_ff_exp: int
@@ -184,6 +185,7 @@ def shape_of(gguf: GgufFacts) -> Shape:
         n_ff=n_ff,
         n_head=n_head,
         head_k=head_k,
+        head_v=integer(gguf, "attention.value_length", head_k),
         n_expert=n_expert,
         n_expert_used=integer(gguf, "expert_used_count"),
         n_ff_exp=n_ff_exp,

@@ -85,7 +85,7 @@ class ModelPlan(Value, frozen=True, kw_only=True):
     memory: tuple[MemoryPart, ...]
     digest: str
     reasons: Mapping[str, str]
-    """Why `ttl`, `load`, `task`, `engine` ... are as they are, by spec key: what no flag carries."""
+    """Why `ttl`, `load`, `task` ... are as they are, by spec key: what no flag carries."""
 
     def argv(self) -> tuple[Word, ...]:
         """Executable and arguments, as passed."""

@@ -1,5 +1,243 @@
 """The problems that `plan` finds."""
 
-from llmdecl.diagnostics import Rule
+from llmdecl.diagnostics import Rule, Severity
 
-RULES: tuple[Rule, ...] = ()
+ERROR, WARNING = Severity.ERROR, Severity.WARNING
+
+NOT_LOCKED = Rule(
+    "LD301",
+    "not-locked",
+    ERROR,
+    """A source or an engine is not in `llmdecl.lock`, so nothing says what it is exactly, and no
+plan can be made of it. `llmdecl lock` resolves and pins it; the lock belongs into version control
+beside the spec.""",
+)
+WEIGHTS_UNKNOWN = Rule(
+    "LD302",
+    "weights-unknown",
+    ERROR,
+    """Neither the lock nor this machine has the header of these weights, so the compiler can prove
+nothing about them. `llmdecl lock` records the header; a file that is no GGUF cannot be served.""",
+)
+WEIGHTS_MISSING = Rule(
+    "LD303",
+    "weights-missing",
+    ERROR,
+    """A `file:` source is locked, but the file is not where the spec says. It is referenced and
+never fetched: put it back, or change the source and lock again.""",
+)
+WEIGHTS_CHANGED = Rule(
+    "LD304",
+    "weights-changed",
+    ERROR,
+    """A file is there, but its size or digest is not what the lock pins. Put the pinned file back,
+or accept the new one with `llmdecl lock --update NAME`.""",
+)
+FILE_TYPE_MISMATCH = Rule(
+    "LD305",
+    "file-type-mismatch",
+    ERROR,
+    """`quantization` names one file type, the tensors are of another. What counts is the type that
+holds most bytes of the block matrices; llama-quantize's own fall-backs for short rows are allowed
+for. Either the wrong file is named, or the wrong quantization.""",
+)
+QUANTIZATION_UNKNOWN = Rule(
+    "LD306",
+    "quantization-unknown",
+    WARNING,
+    """`quantization` is no name of llama.cpp's file types, so it cannot be checked against the
+tensors. Names are those of `llama-quantize`, such as `Q4_K_M` or `Q8_0`.""",
+)
+CTX_BEYOND_TRAINING = Rule(
+    "LD307",
+    "ctx-beyond-training",
+    ERROR,
+    """One request is promised more tokens than the model was trained for. llama-server would cap
+the slot silently and keep the memory. Ask for less, say `ctx-size = "native"`, or stretch the
+positions with `rope-scaling` (and `rope-scale`), which costs quality.""",
+)
+CHAT_TEMPLATE_MISSING = Rule(
+    "LD308",
+    "chat-template-missing",
+    ERROR,
+    """A chat model needs a template that turns messages into a prompt; neither the header nor the
+spec has one. Give `chat-template` a built-in name (`chatml`) or a Jinja template, or say
+`task = "completion"` for a base model.""",
+)
+POOLING_UNKNOWN = Rule(
+    "LD309",
+    "pooling-unknown",
+    ERROR,
+    """An embedding model turns many token vectors into one by pooling. The header names no pooling
+type and neither does the spec: say `pooling = "mean"` (or `cls`, `last`), as its authors do.""",
+)
+POOLING_MISMATCH = Rule(
+    "LD310",
+    "pooling-mismatch",
+    ERROR,
+    """Task and pooling type exclude each other: reranking needs `rank`, and `rank` is no
+embedding. The header or the spec says otherwise.""",
+)
+DRAFT_MISMATCH = Rule(
+    "LD311",
+    "draft-vocabulary-mismatch",
+    ERROR,
+    """A draft model proposes token numbers, so it must have the very vocabulary of the model it
+drafts for: the same tokenizer, tokens and token types. Take a smaller model of the same family.""",
+)
+ADAPTER_MISMATCH = Rule(
+    "LD312",
+    "adapter-mismatch",
+    ERROR,
+    """A `lora` source is no adapter, or an adapter for another architecture than the model's.""",
+)
+NOT_A_MODEL = Rule(
+    "LD313",
+    "not-a-model",
+    ERROR,
+    """The GGUF file is of another kind than a language model: an adapter, a projector, an
+importance matrix. `llmdecl inspect FILE` shows what it is.""",
+)
+RAM_OVERCOMMIT = Rule(
+    "LD314",
+    "ram-overcommit",
+    ERROR,
+    """The model needs more memory than the host may give to models at all, so it can never be
+loaded. The notes show the sum; the help lists changes that were computed to fit.""",
+)
+RESIDENTS_OVERCOMMIT = Rule(
+    "LD315",
+    "residents-overcommit",
+    ERROR,
+    """The models that are loaded at start, or never unloaded, don't fit into memory together. Let
+one of them load on demand, or make them smaller.""",
+)
+NO_ROOM_BESIDE = Rule(
+    "LD316",
+    "no-room-beside-residents",
+    ERROR,
+    """A model on demand does not fit beside those that are never unloaded, so no request for it
+could ever be answered. Give one of the residents a `ttl`, or make something smaller.""",
+)
+UNKNOWN_FLAG = Rule(
+    "LD320",
+    "unknown-flag",
+    ERROR,
+    """An extra argument is not a flag of this engine, by its own `--help`: misspelled, of another
+version, or removed. llama-server would refuse to start.""",
+)
+BAD_FLAG_VALUE = Rule(
+    "LD321",
+    "bad-flag-value",
+    ERROR,
+    """A flag of the engine has too few or too many values, or one that it does not allow.""",
+)
+FLAG_OWNED = Rule(
+    "LD322",
+    "flag-owned",
+    ERROR,
+    """An extra argument repeats or contradicts a flag that the compiler writes itself, or it would
+open what llmdecl keeps closed. Most such flags have a key of their own in the spec.""",
+)
+SETTING_UNSUPPORTED = Rule(
+    "LD323",
+    "setting-unsupported",
+    ERROR,
+    """The engine at hand has no flag for this setting: it is older or newer than the key.
+`llmdecl explain MODEL` shows what it is passed; another engine version may have it.""",
+)
+ENVIRONMENT_OWNED = Rule(
+    "LD324",
+    "environment-owned",
+    ERROR,
+    """A variable of the model's environment would set a flag that the compiler writes, carry a
+secret, or pretend to be one of llmdecl's own. Use the spec's key instead.""",
+)
+NO_DEVICE = Rule(
+    "LD330",
+    "no-device",
+    ERROR,
+    """Layers are meant for an accelerator, but this version places models on the processor only.
+llama-server would fall back to the processor silently.""",
+)
+QUANTISED_V = Rule(
+    "LD331",
+    "quantised-v-without-flash-attn",
+    ERROR,
+    """A quantised V cache needs flash attention; llama.cpp refuses to start without it. Leave
+`flash-attn` out, or keep V in `f16`.""",
+)
+CACHE_TYPES_DIFFER = Rule(
+    "LD332",
+    "cache-types-differ",
+    ERROR,
+    """A model with multi-head latent attention keeps one cache for K and V, so both types must be
+equal; llama.cpp refuses to start otherwise.""",
+)
+CACHE_TYPE_UNEVEN = Rule(
+    "LD333",
+    "cache-type-uneven",
+    ERROR,
+    """The head length is no multiple of the cache type's block, so llama.cpp cannot quantise the
+cache and refuses to start.""",
+)
+IDLE_SLOTS = Rule(
+    "LD334",
+    "idle-slots-without-cache",
+    ERROR,
+    """`cache-idle-slots` keeps idle slots in the prompt cache, which `cache-ram` sizes. Without it
+the setting does nothing.""",
+)
+SMALL_BATCH = Rule(
+    "LD335",
+    "batch-smaller-than-text",
+    WARNING,
+    """A text is embedded in one batch, so texts longer than `ubatch-size` are refused although
+`ctx-size` promises more. Leave `ubatch-size` out, or lower `ctx-size`.""",
+)
+ARCHITECTURE_UNKNOWN = Rule(
+    "LD336",
+    "architecture-unknown",
+    WARNING,
+    """The memory rules of this architecture were not read in llama.cpp's source. Its sizes follow
+the general rule with half as much again for the work buffer, and may be wrong.""",
+)
+ENGINE_UNCHOSEN = Rule(
+    "LD340",
+    "engine-unchosen",
+    ERROR,
+    """The model names no engine, and the spec has none or several; or it names one that the spec
+does not have. Say `engine = "NAME"`, in the model or in `[defaults]`.""",
+)
+
+RULES: tuple[Rule, ...] = (
+    NOT_LOCKED,
+    WEIGHTS_UNKNOWN,
+    WEIGHTS_MISSING,
+    WEIGHTS_CHANGED,
+    FILE_TYPE_MISMATCH,
+    QUANTIZATION_UNKNOWN,
+    CTX_BEYOND_TRAINING,
+    CHAT_TEMPLATE_MISSING,
+    POOLING_UNKNOWN,
+    POOLING_MISMATCH,
+    DRAFT_MISMATCH,
+    ADAPTER_MISMATCH,
+    NOT_A_MODEL,
+    RAM_OVERCOMMIT,
+    RESIDENTS_OVERCOMMIT,
+    NO_ROOM_BESIDE,
+    UNKNOWN_FLAG,
+    BAD_FLAG_VALUE,
+    FLAG_OWNED,
+    SETTING_UNSUPPORTED,
+    ENVIRONMENT_OWNED,
+    NO_DEVICE,
+    QUANTISED_V,
+    CACHE_TYPES_DIFFER,
+    CACHE_TYPE_UNEVEN,
+    IDLE_SLOTS,
+    SMALL_BATCH,
+    ARCHITECTURE_UNKNOWN,
+    ENGINE_UNCHOSEN,
+)

@@ -21,6 +21,7 @@ from llmdecl.memory.hparams import Shape, shape_of
 from llmdecl.memory.model import RunParameters
 from llmdecl.memory.parameters import run_parameters
 from llmdecl.plan.model import Root, Setting, Word
+from llmdecl.spec.address import address
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def server_settings(
 ) -> tuple[tuple[Setting, ...], tuple[Lacking, ...]]:
     """Every flag in the order it is passed, and what this engine has no flag for."""
     to = Writer(table)
-    at = f"models.{server.name}"
+    at = address("models", server.name)
     to.path(server.model, "--model")
     socket = Word(text=f"/{server.socket}", root=Root.RUN)
     to.path(Choice(socket, at, "a private socket, named after the model"), "--host")

@@ -1,0 +1,186 @@
+"""One model of the spec, resolved: every value decided, with its reason."""
+
+import hashlib
+
+from llmdecl.diagnostics import Diagnostic
+from llmdecl.engines.choice import Choice, Chooser
+from llmdecl.engines.flags import FlagTable, Misuse, Use
+from llmdecl.engines.llama_cpp.companions import (
+    DRAFT_N_MAX_DEFAULT,
+    DraftChoice,
+    LoraChoice,
+)
+from llmdecl.engines.llama_cpp.server import (
+    Server,
+    decide_server,
+    server_parameters,
+    server_settings,
+)
+from llmdecl.facts.model import Facts, GgufFacts
+from llmdecl.memory.estimate import model_parts, process_parts, total_bytes
+from llmdecl.memory.model import MemoryPart
+from llmdecl.plan import rules
+from llmdecl.plan.lifecycle import decide_lifecycle
+from llmdecl.plan.subject import HostPlan, Subject
+from llmdecl.plan.supply import Pinned, PinnedEngine, pinned_weights
+from llmdecl.spec.address import address
+from llmdecl.spec.schema import Draft, Model, Spec
+from llmdecl.store.model import Lock
+
+NO_FLAGS = FlagTable(())
+
+
+def choose_engine(name: str, model: Model, spec: Spec) -> Choice[str] | Diagnostic:
+    """The engine of a model: what it names, else the spec's only one."""
+    pick = Chooser(name, model, spec.defaults)
+    given = pick.given("engine", str)
+    known = ", ".join(f"`{engine}`" for engine in sorted(spec.engines)) or "none"
+    if given is not None:
+        if given.value in spec.engines:
+            return given
+        summary = f"`{name}` asks for engine `{given.value}`; the spec has {known}"
+        return rules.ENGINE_UNCHOSEN.at(given.address, summary)
+    if len(spec.engines) == 1:
+        return Choice(next(iter(spec.engines)), pick.address("engine"), "the spec's only engine")
+    summary = f"`{name}` names no engine, and the spec has {known}"
+    return rules.ENGINE_UNCHOSEN.at(address("models", name), summary)
+
+
+def sources(name: str, model: Model) -> tuple[tuple[str, str], ...]:
+    """Every source of a model with its address: weights, draft, adapters."""
+    found = [(model.source, address("models", name, "source"))]
+    if model.draft is not None:
+        found.append((model.draft.source, address("models", name, "draft", "source")))
+    for index, lora in enumerate(model.lora or ()):
+        found.append((lora.source, address("models", name, "lora", index, "source")))
+    return tuple(found)
+
+
+def resolve_model(
+    name: str,
+    spec: Spec,
+    *,
+    facts: Facts,
+    lock: Lock,
+    host: HostPlan,
+    engine: PinnedEngine,
+) -> Subject | None:
+    """Everything about one model; `None` when a header is unknown, which is reported elsewhere."""
+    model = spec.models[name]
+    pinned = [pinned_weights(source, at, facts, lock) for source, at in sources(name, model)]
+    weights, rest = pinned[0], pinned[1:]
+    draft, loras = (rest[0], rest[1:]) if model.draft else (None, rest)
+    if weights.gguf is None or (draft is not None and draft.gguf is None):
+        return None
+    pick = Chooser(name, model, spec.defaults)
+    server = decide_server(
+        pick,
+        weights.gguf,
+        model=Choice(weights.word, weights.address, "the pinned weights"),
+        socket=socket_name(name),
+        cores=host.cores,
+        draft=_draft(name, model.draft, draft),
+        lora=_loras(model, loras),
+    )
+    run = server_parameters(server)
+    settings, lacking = server_settings(server, engine.table or NO_FLAGS)
+    extra_address, extra, misuses = _extra(pick, engine)
+    environment = pick.given("environment", object)
+    return Subject(
+        name=name,
+        spec=spec,
+        model=model,
+        pick=pick,
+        host=host,
+        engine=engine,
+        weights=weights,
+        gguf=weights.gguf,
+        draft=draft,
+        loras=tuple(loras),
+        server=server,
+        run=run,
+        life=decide_lifecycle(pick, weights_bytes=sum(p.size_bytes for p in pinned)),
+        settings=settings,
+        lacking=lacking if engine.table else (),
+        extra_address=extra_address,
+        extra=extra,
+        misuses=misuses,
+        environment=_environment(model, spec),
+        environment_address=environment.address if environment else pick.address("environment"),
+        memory=ledger(server, weights, weights.gguf, draft, host),
+    )
+
+
+def socket_name(model: str) -> str:
+    """A file name in the run folder: short, because paths of sockets must be, whatever the name."""
+    return f"{hashlib.sha256(model.encode()).hexdigest()[:12]}.sock"
+
+
+def _draft(name: str, draft: Draft | None, pinned: Pinned | None) -> DraftChoice | None:
+    if draft is None or pinned is None:
+        return None
+    at = address("models", name, "draft")
+
+    def of(key: str, value: float | None, default: float) -> Choice[float]:
+        given = value is not None
+        reason = "the spec says so" if given else "default"
+        return Choice(default if value is None else value, f"{at}.{key}", reason, given)
+
+    n_max = of("n-max", draft.n_max, DRAFT_N_MAX_DEFAULT)
+    n_min = of("n-min", draft.n_min, 0)
+    return DraftChoice(
+        model=Choice(pinned.word, pinned.address, "the pinned draft"),
+        n_max=n_max.but(int(n_max.value), n_max.reason),
+        n_min=n_min.but(int(n_min.value), n_min.reason),
+        p_min=of("p-min", draft.p_min, 0.0),
+    )
+
+
+def _loras(model: Model, pinned: list[Pinned]) -> tuple[LoraChoice, ...]:
+    return tuple(
+        LoraChoice(
+            Choice(file.word, file.address, "a pinned adapter"),
+            1.0 if lora.scale is None else lora.scale,
+        )
+        for lora, file in zip(model.lora or (), pinned, strict=True)
+    )
+
+
+def _extra(pick: Chooser, engine: PinnedEngine) -> tuple[str, tuple[Use, ...], tuple[Misuse, ...]]:
+    """`extra-args` read as the engine reads them; nothing when nobody knows its flags."""
+    given = pick.given("extra-args", tuple)
+    if given is None or engine.table is None:
+        return pick.address("extra-args"), (), ()
+    return given.address, *engine.table.read(given.value)
+
+
+def _environment(model: Model, spec: Spec) -> tuple[tuple[str, str], ...]:
+    """The defaults' variables, then the model's own over them; sorted."""
+    defaults = (spec.defaults.environment if spec.defaults else None) or {}
+    return tuple(sorted({**defaults, **(model.environment or {})}.items()))
+
+
+def ledger(
+    server: Server, weights: Pinned, gguf: GgufFacts, draft: Pinned | None, host: HostPlan
+) -> tuple[MemoryPart, ...]:
+    """Every part of host memory: the model's, the draft's, the process's."""
+    run = server_parameters(server)
+    parts = model_parts(gguf, weights.digest, run, host.features)
+    if draft is not None and draft.gguf is not None:
+        beside = run.replace(n_outputs_max=server.context.parallel.value, embedding=False)
+        parts += model_parts(draft.gguf, draft.digest, beside, host.features, prefix="draft-")
+    return parts + process_parts(gguf, run)
+
+
+def refit(subject: Subject, model: Model) -> int:
+    """Bytes of host memory with another spec of the same model: decided and summed anew."""
+    server = decide_server(
+        Chooser(subject.name, model, subject.pick.defaults),
+        subject.gguf,
+        model=subject.server.model,
+        socket=subject.server.socket,
+        cores=subject.host.cores,
+        draft=subject.server.draft,
+        lora=subject.server.lora,
+    )
+    return total_bytes(ledger(server, subject.weights, subject.gguf, subject.draft, subject.host))

@@ -1,0 +1,163 @@
+"""The whole stack: every model resolved and checked, then a plan if nothing is wrong."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from llmdecl.diagnostics import Diagnostic, has_errors
+from llmdecl.engines.flags import Use
+from llmdecl.facts.model import Facts
+from llmdecl.plan import rules
+from llmdecl.plan.checks.memory import check_alone, check_residents
+from llmdecl.plan.checks.table import CHECKS
+from llmdecl.plan.endpoints import plan_endpoints, plan_router
+from llmdecl.plan.host import host_plan
+from llmdecl.plan.model import ModelPlan, Plan, Setting, WeightsPlan, Word
+from llmdecl.plan.resolve import choose_engine, refit, resolve_model, sources
+from llmdecl.plan.subject import HostPlan, Subject
+from llmdecl.plan.supply import PinnedEngine, pinned_engine, pinned_weights
+from llmdecl.spec.address import address
+from llmdecl.spec.schema import Spec
+from llmdecl.store.model import Lock
+from llmdecl.values import to_json
+
+
+def plan_stack(spec: Spec, facts: Facts, lock: Lock) -> tuple[Plan | None, tuple[Diagnostic, ...]]:
+    """The plan, or `None` and at least one error. Models go by name, whatever their order."""
+    host = host_plan(spec.host, facts.host)
+    engines = {name: pinned_engine(name, facts, lock) for name in sorted(spec.engines)}
+    found: list[Diagnostic] = [*_unlocked(spec, facts, lock, engines)]
+    subjects: list[Subject] = []
+    for name in sorted(spec.models):
+        engine = choose_engine(name, spec.models[name], spec)
+        if isinstance(engine, Diagnostic):
+            found.append(engine)
+            continue
+        subject = resolve_model(
+            name, spec, facts=facts, lock=lock, host=host, engine=engines[engine.value]
+        )
+        if subject is None:
+            continue
+        subjects.append(subject)
+        for check in CHECKS.values():
+            found.extend(check(subject))
+        found.extend(check_alone(subject, refit))
+    found.extend(check_residents(subjects, host))
+    if has_errors(found):
+        return None, tuple(found)
+    return _plan(spec, host, engines, subjects), tuple(found)
+
+
+def _unlocked(
+    spec: Spec, facts: Facts, lock: Lock, engines: Mapping[str, PinnedEngine]
+) -> Iterator[Diagnostic]:
+    """What no lock pins, each thing once; and locked or not, what has no header."""
+    for name, engine in engines.items():
+        if not engine.locked:
+            yield rules.NOT_LOCKED.at(address("engines", name), f"engine `{name}` is not locked")
+    seen: set[str] = set()
+    for name in sorted(spec.models):
+        for source, at in sources(name, spec.models[name]):
+            if source in seen:
+                continue
+            seen.add(source)
+            pinned = pinned_weights(source, at, facts, lock)
+            if not pinned.locked:
+                yield rules.NOT_LOCKED.at(at, f"`{source}` is not locked")
+            elif pinned.gguf is None:
+                yield rules.WEIGHTS_UNKNOWN.at(at, f"nobody knows the header of `{source}`")
+
+
+def _plan(
+    spec: Spec,
+    host: HostPlan,
+    engines: Mapping[str, PinnedEngine],
+    subjects: Sequence[Subject],
+) -> Plan:
+    used = sorted({subject.engine.name for subject in subjects})
+    manager = spec.manager.kind if spec.manager else None
+    return Plan(
+        host=host.name,
+        manager=manager or "supervisord",
+        engines=tuple(engines[name].plan for name in used),
+        models=tuple(_model(subject) for subject in subjects),
+        endpoints=plan_endpoints(spec),
+        router=plan_router(spec.router),
+        budgets=(host.budget,),
+    )
+
+
+def _model(subject: Subject) -> ModelPlan:
+    context, life, dialogue = subject.server.context, subject.life, subject.server.dialogue
+    settings = (*subject.settings, *_extra_settings(subject.extra, subject.extra_address))
+    draft = ModelPlan(
+        name=subject.name,
+        aliases=tuple(sorted(subject.model.aliases or ())),
+        task=dialogue.task.value,  # type: ignore[arg-type]  # the schema's words
+        engine=subject.engine.name,
+        executable=subject.engine.plan.executable,
+        settings=settings,
+        environment=subject.environment,
+        weights=_weights(subject),
+        socket=subject.server.socket,
+        n_ctx=subject.run.n_ctx,
+        n_ctx_slot=context.n_ctx_slot,
+        parallel=context.parallel.value,
+        ttl_s=life.ttl_s,
+        load=life.load.value,  # type: ignore[arg-type]  # the schema's words
+        start_timeout_s=float(life.start_timeout.value),
+        sampling=life.sampling,
+        system_prompt=life.system_prompt.value if life.system_prompt else None,
+        memory=subject.memory,
+        digest="",
+        reasons=_reasons(subject),
+    )
+    return draft.replace(digest=process_digest(draft, subject.engine.identity))
+
+
+def _weights(subject: Subject) -> tuple[WeightsPlan, ...]:
+    files = [("model", subject.weights)]
+    files += [("draft", subject.draft)] if subject.draft else []
+    files += [("lora", lora) for lora in subject.loras]
+    return tuple(
+        WeightsPlan(
+            role=role,  # type: ignore[arg-type]  # the words above
+            source=pinned.source,
+            digest=pinned.digest,
+            size_bytes=pinned.size_bytes,
+        )
+        for role, pinned in files
+    )
+
+
+def _extra_settings(uses: Iterable[Use], at: str) -> Iterator[Setting]:
+    for use in uses:
+        values = tuple(Word(text=value) for value in use.values)
+        reason = "the spec passes it as it is"
+        yield Setting(flag=use.spelling, values=values, address=at, reason=reason)
+
+
+def _reasons(subject: Subject) -> dict[str, str]:
+    """Why what no flag carries is as it is."""
+    life, dialogue = subject.life, subject.server.dialogue
+    engine = choose_engine(subject.name, subject.model, subject.spec)
+    return {
+        "engine": engine.summary if isinstance(engine, Diagnostic) else engine.reason,
+        "load": life.load.reason,
+        "start-timeout": life.start_timeout.reason,
+        "task": dialogue.task.reason,
+        "ttl": life.ttl.reason,
+    }
+
+
+def process_digest(model: ModelPlan, engine_identity: str) -> str:
+    """SHA-256 over all that the process reads: program, arguments, environment, weights.
+
+    Aliases, idle times and request defaults are the router's: they change no digest.
+    """
+    read = {
+        "engine": engine_identity,
+        "argv": [(word.root, word.text) for word in model.argv()],
+        "environment": model.environment,
+        "weights": [(file.role, file.digest) for file in model.weights],
+    }
+    return hashlib.sha256(to_json(read)).hexdigest()

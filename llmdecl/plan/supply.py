@@ -1,0 +1,107 @@
+"""What the lock and this machine know of a source or an engine, as one value."""
+
+from dataclasses import dataclass
+
+from llmdecl.engines.flags import FlagTable
+from llmdecl.facts.model import Facts, GgufFacts, Presence
+from llmdecl.plan.model import EnginePlan, Root, Word
+from llmdecl.store.layout import engine_executable, weights_file
+from llmdecl.store.model import Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """One source: `digest` and `parts` are the lock's, or found here when it is not locked yet.
+
+    `presence` is `None` when the facts don't speak of it: a compile for another machine.
+    """
+
+    source: str
+    address: str
+    locked: bool
+    digest: str
+    parts: int
+    size_bytes: int
+    gguf: GgufFacts | None
+    presence: Presence | None
+    found: str | None
+
+    @property
+    def word(self) -> Word:
+        """The first file's path in the store."""
+        return Word(root=Root.STORE, text=f"/{weights_file(self.digest, self.parts)}")
+
+
+def pinned_weights(source: str, address: str, facts: Facts, lock: Lock) -> Pinned:
+    """The source at `address`."""
+    found, locked = facts.weights.get(source), lock.weights.get(source)
+    presence = found.presence if found else None
+    where = (found.where or found.found_sha256) if found else None
+    if locked is not None:
+        return Pinned(
+            source=source,
+            address=address,
+            locked=True,
+            digest=locked.digest,
+            parts=len(locked.files),
+            size_bytes=sum(file.size_bytes for file in locked.files),
+            gguf=locked.gguf,
+            presence=presence,
+            found=where,
+        )
+    return Pinned(
+        source=source,
+        address=address,
+        locked=False,
+        digest=(found.digest if found else None) or "unlocked",
+        parts=found.parts if found else 1,
+        size_bytes=(found.size_bytes if found else None) or 0,
+        gguf=found.gguf if found else None,
+        presence=presence,
+        found=where,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedEngine:
+    """One engine of the spec; `table` is `None` when nobody has asked it yet."""
+
+    name: str
+    locked: bool
+    identity: str
+    """Package digest and binary digest: what makes it this program."""
+    table: FlagTable | None
+    plan: EnginePlan
+
+
+def pinned_engine(name: str, facts: Facts, lock: Lock) -> PinnedEngine:
+    """The engine `name`: the lock's word where there is one, else what was found here."""
+    found, locked = facts.engines.get(name), lock.engines.get(name)
+    if locked is not None:
+        place = engine_executable(locked)
+        text = found.executable if place.root is None and found is not None else place.text
+        return PinnedEngine(
+            name=name,
+            locked=True,
+            identity=f"{locked.digest}:{locked.binary_sha256}",
+            table=FlagTable(locked.flags),
+            plan=EnginePlan(
+                name=name,
+                digest=locked.digest,
+                executable=Word(text=text, root=Root(place.root) if place.root else None),
+                version=locked.version,
+            ),
+        )
+    digest = found.binary_sha256 if found else "unlocked"
+    return PinnedEngine(
+        name=name,
+        locked=False,
+        identity=digest,
+        table=FlagTable(found.flags) if found and found.flags else None,
+        plan=EnginePlan(
+            name=name,
+            digest=digest,
+            executable=Word(text=found.executable if found else name),
+            version=found.version if found else "unknown",
+        ),
+    )
