@@ -16,8 +16,10 @@ class _Transport(xmlrpc.client.Transport):
         super().__init__()
         self.path = path
 
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002  # one socket, one host
-        return UnixConnection(self.path, TIMEOUT_S)
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        connection = UnixConnection(self.path, TIMEOUT_S)
+        self._connection = host, connection  # where the base class closes it
+        return connection
 
 
 class Rpc:
