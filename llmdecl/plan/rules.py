@@ -209,6 +209,14 @@ ENGINE_UNCHOSEN = Rule(
     """The model names no engine, and the spec has none or several; or it names one that the spec
 does not have. Say `engine = "NAME"`, in the model or in `[defaults]`.""",
 )
+ENGINE_DEMANDS = Rule(
+    "LD341",
+    "engine-demands-more",
+    ERROR,
+    """The engine was built for processors with features that the host lacks: it would answer
+`--version` and die of an illegal instruction when it loads a model. Take a build for this kind of
+processor.""",
+)
 
 RULES: tuple[Rule, ...] = (
     NOT_LOCKED,
@@ -240,4 +248,5 @@ RULES: tuple[Rule, ...] = (
     SMALL_BATCH,
     ARCHITECTURE_UNKNOWN,
     ENGINE_UNCHOSEN,
+    ENGINE_DEMANDS,
 )

@@ -25,7 +25,7 @@ def plan_stack(spec: Spec, facts: Facts, lock: Lock) -> tuple[Plan | None, tuple
     """The plan, or `None` and at least one error. Models go by name, whatever their order."""
     host = host_plan(spec.host, facts.host)
     engines = {name: pinned_engine(name, facts, lock) for name in sorted(spec.engines)}
-    found: list[Diagnostic] = [*_unlocked(spec, facts, lock, engines)]
+    found = [*_unlocked(spec, facts, lock, engines), *_demands(engines, host)]
     subjects: list[Subject] = []
     for name in sorted(spec.models):
         engine = choose_engine(name, spec.models[name], spec)
@@ -65,6 +65,16 @@ def _unlocked(
                 yield rules.NOT_LOCKED.at(at, f"`{source}` is not locked")
             elif pinned.gguf is None:
                 yield rules.WEIGHTS_UNKNOWN.at(at, f"nobody knows the header of `{source}`")
+
+
+def _demands(engines: Mapping[str, PinnedEngine], host: HostPlan) -> Iterator[Diagnostic]:
+    """What engines need of the processor and the host lacks."""
+    for name, engine in engines.items():
+        lacks = sorted(set(engine.demands) - set(host.features))
+        if lacks:
+            summary = f"engine `{name}` was built for processors with {', '.join(lacks)}"
+            notes = ("the host's processor has none of them, or does not say so",)
+            yield rules.ENGINE_DEMANDS.at(address("engines", name), summary, notes=notes)
 
 
 def _plan(

@@ -71,6 +71,8 @@ class PinnedEngine:
     identity: str
     """Package digest and binary digest: what makes it this program."""
     table: FlagTable | None
+    demands: tuple[str, ...]
+    """Features of the processor that it can't do without, by the kernel's names."""
     plan: EnginePlan
 
 
@@ -85,6 +87,7 @@ def pinned_engine(name: str, facts: Facts, lock: Lock) -> PinnedEngine:
             locked=True,
             identity=f"{locked.digest}:{locked.binary_sha256}",
             table=FlagTable(locked.flags),
+            demands=locked.cpu_features,
             plan=EnginePlan(
                 name=name,
                 digest=locked.digest,
@@ -98,6 +101,7 @@ def pinned_engine(name: str, facts: Facts, lock: Lock) -> PinnedEngine:
         locked=False,
         identity=digest,
         table=FlagTable(found.flags) if found and found.flags else None,
+        demands=found.cpu_features if found else (),
         plan=EnginePlan(
             name=name,
             digest=digest,
