@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from llmdecl.diagnostics import Diagnostic, Failure
@@ -61,9 +60,9 @@ class Engines:
         return pinned, ()
 
     def _probe(self, path: Path, address: str) -> EngineFacts:
-        facts, problems = self._tools.probe(path)
+        facts, problems = self._tools.probe(path, address)
         if facts is None:
-            raise Failure(*(replace(problem, address=address) for problem in problems))
+            raise Failure(*problems)
         return facts
 
     # provider `pypi`

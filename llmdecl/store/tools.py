@@ -15,7 +15,7 @@ class Tools:
 
     digest: Callable[[Path], str]
     read_gguf: Callable[[Path, str], tuple[GgufFacts | None, tuple[Diagnostic, ...]]]
-    probe: Callable[[Path], tuple[EngineFacts | None, tuple[Diagnostic, ...]]]
+    probe: Callable[[Path, str], tuple[EngineFacts | None, tuple[Diagnostic, ...]]]
 
 
 def real_tools(folders: Folders) -> Tools:
@@ -27,7 +27,7 @@ def real_tools(folders: Folders) -> Tools:
     return Tools(
         digest=lambda path: file_sha256(path, folders.cache),
         read_gguf=lambda path, address: read_gguf(path, address=address, cache=folders.cache),
-        probe=probe_engine,
+        probe=lambda path, address: probe_engine(path, address=address, cache=folders.cache),
     )
 
 

@@ -1,4 +1,4 @@
-"""Reading a whole store again: does every entry hold what its name says?"""
+"""Reading a whole store again, to see whether every entry holds what its name says."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -153,7 +153,7 @@ def gguf(path, address):
     )
 
 
-def probe(path):
+def probe(path, address):
     """Facts of any file: its version is its text."""
     return (
         EngineFacts(

@@ -10,7 +10,7 @@ from llmdecl.cli.views.progress import Lines, Terminal, progress_view, shorten
 
 
 def test_lines(capsys):
-    """Without a terminal: a line at the start and one at the end, none for what was there already."""
+    """Without a terminal: a line at the start and one at the end, none for what was there."""
     with progress_view() as view:
         assert isinstance(view, Lines)
         view.begin("a", 2048)
