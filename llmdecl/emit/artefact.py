@@ -4,7 +4,7 @@ from llmdecl.values import Value
 
 
 class Artefact(Value, frozen=True, kw_only=True):
-    """A file by its `/`-separated path below the generation's folder, which its text never holds."""
+    """A file by its `/`-separated path below the generation, whose folder its text never holds."""
 
     path: str
     text: str

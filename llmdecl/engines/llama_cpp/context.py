@@ -12,6 +12,9 @@ from llmdecl.units import format_bytes
 CTX_SIZE_DEFAULT = 8192
 """Tokens of one request when the spec doesn't say: enough for a chat, small enough for memory."""
 
+CTX_SIZE_DEFAULT_EMBEDDING = 2048
+"""The same for embedding and reranking: a text is one batch, whose memory grows with it."""
+
 MEBIBYTE = 1 << 20
 
 
@@ -36,13 +39,14 @@ class Context:
     context_shift: Choice[bool]
 
 
-def decide_context(pick: Chooser, shape: Shape, *, extended: bool) -> Context:
+def decide_context(pick: Chooser, shape: Shape, *, extended: bool, embeds: bool) -> Context:
     """`extended`: rope scaling lets a request go beyond the trained context."""
     parallel = pick.pick(
         "parallel", default=1, why="one request at a time unless the spec says more"
     )
     unified = pick.pick("kv-unified", default=False, why="each slot keeps its own context")
-    request = _request(pick, shape)
+    default = CTX_SIZE_DEFAULT_EMBEDDING if embeds else CTX_SIZE_DEFAULT
+    request = _request(pick, shape, default)
     each = pad(request.value, CONTEXT_STEP)
     whole = each * parallel.value
     limit = shape.n_ctx_train if shape.n_ctx_train and not extended else whole
@@ -75,17 +79,17 @@ def decide_context(pick: Chooser, shape: Shape, *, extended: bool) -> Context:
     )
 
 
-def _request(pick: Chooser, shape: Shape) -> Choice[int]:
+def _request(pick: Chooser, shape: Shape, default: int) -> Choice[int]:
     trained = shape.n_ctx_train
     given = pick.given("ctx-size", object)
     if given is not None and isinstance(given.value, int):
         return given.but(given.value, given.reason)
     if given is not None:
-        return given.but(trained or CTX_SIZE_DEFAULT, f"native: trained for {trained} tokens")
+        return given.but(trained or default, f"native: trained for {trained} tokens")
     address = pick.address("ctx-size")
-    if 0 < trained <= CTX_SIZE_DEFAULT:
+    if 0 < trained <= default:
         return Choice(trained, address, f"default: all {trained} tokens that it was trained for")
-    return Choice(CTX_SIZE_DEFAULT, address, f"default, of {trained} trained")
+    return Choice(default, address, f"default, of {trained} trained")
 
 
 def _whole(request: Choice[int], each: int, parallel: int, *, unified: bool) -> str:

@@ -54,7 +54,7 @@ def decide_server(
     shape = shape_of(gguf)
     dialogue = decide_dialogue(pick, gguf)
     positions = decide_positions(pick)
-    context = decide_context(pick, shape, extended=positions.stretched)
+    context = decide_context(pick, shape, extended=positions.stretched, embeds=dialogue.embeds)
     computing = decide_computing(
         pick,
         shape,
