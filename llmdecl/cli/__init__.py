@@ -63,9 +63,10 @@ class Verbs(click.Group):
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], VERBS, n=1)
-            if near:
-                error.message += f" Did you mean `{near[0]}`?"
-            raise
+            if not near:
+                raise
+            text = f"{error.message} Did you mean `{near[0]}`?"
+            raise click.UsageError(text, ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
         """The table above: `--help` imports no verb."""
