@@ -1,0 +1,1 @@
+"""What is true outside the spec: the machine, the engines, the weights."""

@@ -1,0 +1,79 @@
+"""The machine that a stack is for: what the spec declares, the rest detected."""
+
+import platform
+from pathlib import Path
+
+from llmdecl.diagnostics import Diagnostic
+from llmdecl.facts import rules
+from llmdecl.facts.hardware.cpu import detect_cpu, detect_ram
+from llmdecl.facts.model import CpuFacts, DeviceFacts, HostFacts
+from llmdecl.spec.schema import Cpu, Host
+
+
+def host_facts(
+    host: Host | None, root: Path = Path("/")
+) -> tuple[HostFacts, tuple[Diagnostic, ...]]:
+    """Declared values replace detection; what neither gives is 1 core or no memory, and an error.
+
+    Devices are the declared ones.
+    """
+    found: list[Diagnostic] = []
+    declared_cpu = host.cpu if host else None
+    cpu = _declared(declared_cpu)
+    if cpu is None:
+        cpu = _with(declared_cpu, detect_cpu(root))
+        if cpu is None:
+            found.append(rules.HOST_UNKNOWN.at("host.cpu", "the processor can't be detected here"))
+            cpu = CpuFacts(model=None, cores_physical=1, cores_logical=1, features=())
+    ram = host.ram if host and host.ram is not None else detect_ram(root)
+    if ram is None:
+        found.append(rules.HOST_UNKNOWN.at("host.ram", "the memory can't be detected here"))
+    facts = HostFacts(
+        name=(host.name if host else None) or platform.node() or "localhost",
+        cpu=cpu,
+        ram_bytes=ram or 0,
+        ram_declared=host is not None and host.ram is not None,
+        devices=_devices(host),
+    )
+    return facts, tuple(found)
+
+
+def _declared(cpu: Cpu | None) -> CpuFacts | None:
+    """The processor when the spec says all of it, so that no machine is looked at."""
+    if cpu is None or cpu.cores is None or cpu.features is None:
+        return None
+    features = tuple(sorted(set(cpu.features)))
+    return CpuFacts(
+        model=None, cores_physical=cpu.cores, cores_logical=cpu.cores, features=features
+    )
+
+
+def _with(declared: Cpu | None, detected: CpuFacts | None) -> CpuFacts | None:
+    """What was detected, with what is declared in its place."""
+    if declared is None or (declared.cores is None and declared.features is None):
+        return detected
+    base = detected or CpuFacts(model=None, cores_physical=0, cores_logical=0, features=())
+    cores = declared.cores or base.cores_physical
+    if not cores:
+        return None
+    features = base.features if declared.features is None else tuple(sorted(set(declared.features)))
+    return CpuFacts(
+        model=None if declared.cores else base.model,
+        cores_physical=cores,
+        cores_logical=declared.cores or base.cores_logical,
+        features=features,
+    )
+
+
+def _devices(host: Host | None) -> tuple[DeviceFacts, ...]:
+    return tuple(
+        DeviceFacts(
+            id=device.id,
+            backend=device.backend,
+            name=device.name,
+            memory_bytes=device.memory,
+            architecture=device.architecture,
+            declared=True,
+        )
+        for device in (host.devices if host else None) or ()
+    )
