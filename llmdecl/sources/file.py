@@ -34,20 +34,28 @@ def find(reference: FileReference, base: Path, address: str) -> tuple[Path, ...]
 
 def unreadable(path: Path) -> str | None:
     """Why `path` is no file that can be read, or `None`."""
-    if path.is_dir():
-        return f"`{path}` is a folder"
-    if not path.exists():
-        return f"`{path}` does not exist"
-    if not path.is_file():
-        return f"`{path}` is not a plain file"
+    try:
+        if path.is_dir():
+            return f"`{path}` is a folder"
+        if not path.exists():
+            return f"`{path}` does not exist"
+        if not path.is_file():
+            return f"`{path}` is not a plain file"
+    except OSError as error:
+        return f"`{path}` can't be looked at: {error.strerror}"
     if not os.access(path, os.R_OK):
         return f"`{path}` may not be read by this user"
     return None
 
 
-def measure(paths: tuple[Path, ...], digest: Digest) -> tuple[LockedFile, ...]:
-    """Name, digest and size of each."""
-    return tuple(
-        LockedFile(name=path.name, sha256=digest(path), size_bytes=path.stat().st_size)
-        for path in paths
-    )
+def measure(paths: tuple[Path, ...], digest: Digest, address: str) -> tuple[LockedFile, ...]:
+    """Name, digest and size of each; a Failure when one can't be read to its end."""
+    files = []
+    for path in paths:
+        try:
+            size_bytes = path.stat().st_size
+            files.append(LockedFile(name=path.name, sha256=digest(path), size_bytes=size_bytes))
+        except OSError as error:
+            summary = f"`{path}` can't be read: {error.strerror}"
+            raise Failure(FILE_MISSING.at(address, summary)) from None
+    return tuple(files)

@@ -31,7 +31,8 @@ from llmdecl.store.rules import (
 
 # what shapes an installation is no setting of the index, and would change what these calls mean
 _NOT_PASSED = re.compile(
-    r"PIP_(CONSTRAINT|DEST|DRY_RUN|EDITABLE|LOG|NO_BINARY|ONLY_BINARY|PREFIX|PROGRESS_BAR|QUIET"
+    r"PIP_(ABI|CONSTRAINT|DEST|DRY_RUN|EDITABLE|IMPLEMENTATION|LOG|NO_BINARY|ONLY_BINARY|PLATFORM"
+    r"|PREFIX|PROGRESS_BAR|PYTHON|PYTHON_VERSION|QUIET"
     r"|REPORT|REQUIREMENT|REQUIRE_HASHES|REQUIRE_VIRTUALENV|ROOT|TARGET|UPGRADE|USER|VERBOSE)"
 )
 _PROGRESS = re.compile(r"Progress (\d+) of (\d+)\s*")

@@ -87,11 +87,16 @@ def pins(wants: WantedEngine, locked: LockedEngine) -> bool:
         from llmdecl.sources.reference import normalise_package
 
         package = locked.package
-        return package is not None and (package.name, package.version) == (
-            normalise_package(engine.package),
-            engine.version,
+        return (
+            package is not None
+            and (package.name, package.version)
+            == (
+                normalise_package(engine.package),
+                engine.version,
+            )
+            and locked.digest == package.file.sha256
         )
-    return locked.executable == engine.path
+    return locked.package is None and locked.executable == engine.path
 
 
 def behind(wants: Wanted, lock: Lock) -> tuple[Change, ...]:

