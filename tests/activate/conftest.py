@@ -34,7 +34,6 @@ from llmdecl.plan.model import (
     Word,
 )
 from llmdecl.store.model import Lock
-from llmdecl.values import to_json
 
 TESTS = Path(__file__).resolve().parent
 FAKE_ROUTER = TESTS / "fake_router.py"
@@ -142,12 +141,15 @@ def artefacts(plan, *, refuse=False, router_note=""):
     }  # fmt: skip
     if refuse:
         config["refuse"] = True
+    state, run = "%(ENV_LLMDECL_STATE)s", "%(ENV_LLMDECL_RUN)s"
+    python = '"%(ENV_LLMDECL_PYTHON)s"'
+    routes = f'--config "{state}/wanted/router.json" --run "{run}" --logs "{state}/logs"'
     texts = {
         "router.json": json.dumps(config),
         "supervisord/supervisord.conf": CONF,
         "supervisord/router.conf": f"""; {router_note}
 [program:router]
-command="%(ENV_LLMDECL_PYTHON)s" -S -E "{FAKE_ROUTER}" --config "%(ENV_LLMDECL_STATE)s/wanted/router.json" --run "%(ENV_LLMDECL_RUN)s" --logs "%(ENV_LLMDECL_STATE)s/logs"
+command={python} -S -E "{FAKE_ROUTER}" {routes}
 autostart=true
 autorestart=true
 startsecs=0
@@ -159,8 +161,12 @@ stdout_logfile=%(ENV_LLMDECL_STATE)s/logs/router.log
     for m in plan.models:
         variables = "".join(f' "{k}={v}"' for k, v in m.environment)
         words = " ".join(f'"{s.flag}" ' + " ".join(_word(w) for w in s.values) for s in m.settings)
+        command = (
+            f'/usr/bin/env -i "LLMDECL_STACK=%(ENV_LLMDECL_STACK)s" LLMDECL_MODEL={m.name}'
+            f" LLMDECL_DIGEST={m.digest} PATH=/usr/bin:/bin{variables} {python}"
+        )
         texts[f"supervisord/models/{m.name}.conf"] = f"""[program:model-{m.name}]
-command=/usr/bin/env -i "LLMDECL_STACK=%(ENV_LLMDECL_STACK)s" LLMDECL_MODEL={m.name} LLMDECL_DIGEST={m.digest} PATH=/usr/bin:/bin{variables} "%(ENV_LLMDECL_PYTHON)s" {words}
+command={command} {words}
 autostart=false
 autorestart=false
 startsecs=0

@@ -123,8 +123,8 @@ class Router:
                 self.read()
             except ValueError as error:
                 return 400, {"error": str(error)}
-            for name in before:
-                if self.models.get(name, {}).get("digest") != before[name]:
+            for name, digest in before.items():
+                if self.models.get(name, {}).get("digest") != digest:
                     self.stop(name)
             self.held.clear()
         elif match and match[1] in self.models:

@@ -83,7 +83,7 @@ def test_added_and_removed_models(machine):
 
 
 def test_a_failed_gate_puts_the_earlier_generation_back(machine):
-    """A model that does not start undoes the change; what ran before runs again, and status is 3."""
+    """A model that does not start undoes the change; what ran before runs again; status 3."""
     good = stack_plan(model("smol", load="startup"), model("gemma"))
     machine.apply(good)
     machine.start("gemma")
@@ -149,7 +149,7 @@ def test_rollback_restores_a_stored_generation(machine):
 
 
 def test_down_leaves_nothing_and_apply_starts_again(machine):
-    """Down ends every process and removes the run folder; the plan then says that an apply starts it."""
+    """Down ends every process and removes the run folder; then an apply has all to do."""
     plan = stack_plan(model("smol"))
     machine.apply(plan)
     machine.start("smol")
@@ -185,7 +185,7 @@ def test_orphans_of_a_killed_supervisord_are_ended(machine):
 
 
 def test_a_killed_router_comes_back_and_models_live_on(machine):
-    """supervisord restarts a router that was killed; nothing is left to apply."""
+    """Supervisord restarts a router that was killed; nothing is left to apply."""
     plan = stack_plan(model("smol"))
     machine.apply(plan)
     machine.start("smol")

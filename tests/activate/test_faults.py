@@ -27,7 +27,7 @@ def killed_after(number, change):
             change(after)
         except Failure:
             os._exit(3)
-        except BaseException:
+        except BaseException:  # noqa: BLE001  # a child never returns into pytest
             os._exit(99)
         os._exit(0)
     _, status = os.waitpid(child, 0)

@@ -1,0 +1,142 @@
+"""What the verbs of a stack's life share."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from llmdecl.activate.rules import (
+    MODEL_REFUSED,
+    MODEL_START_FAILED,
+    NO_GENERATION,
+    NOT_CONFIRMED,
+    STACK_DOWN,
+    UNKNOWN_MODEL,
+)
+from llmdecl.diagnostics import Failure, has_errors
+from llmdecl.paths import Folders
+
+if TYPE_CHECKING:
+    from llmdecl.activate.changes import ChangeSet
+    from llmdecl.activate.generations import Content, Generation
+    from llmdecl.activate.hands import Hands
+    from llmdecl.activate.router_client import Answer
+    from llmdecl.cli.context import Stack
+    from llmdecl.plan.model import ModelPlan, Plan
+    from llmdecl.spec.schema import Spec
+    from llmdecl.store.model import Lock
+
+yes_option = click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, unless `yes`; a Failure (status 64) when there is nobody to ask."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Failure(NOT_CONFIRMED.at("--yes", "without a terminal this needs `--yes`"), status=64)
+    click.confirm(question, abort=True, err=True)
+
+
+def content_of(stack: "Stack") -> "Content":
+    """A compiled stack as a generation takes it."""
+    from llmdecl.activate.generations import Content
+
+    assert stack.compiled.plan is not None
+    return Content(
+        origin=str(stack.path.absolute()),
+        spec_name=f"spec{stack.path.suffix if stack.path.suffix == '.json' else '.toml'}",
+        spec_text=stack.text,
+        lock=stack.lock,
+        facts=stack.facts,
+        plan=stack.compiled.plan,
+        artefacts=stack.compiled.artefacts,
+    )
+
+
+def changes_to(hands: "Hands", content: "Content") -> "tuple[Generation | None, ChangeSet]":
+    """The generation in force, and what it takes to get from there to `content`."""
+    from llmdecl.activate.diff import diff
+    from llmdecl.activate.live import version_of
+    from llmdecl.activate.observe import observe, version_in_force
+
+    current = hands.generations.load_pointed("current")
+    live = observe(hands, [content.plan, *([current.plan] if current else [])])
+    planned = version_of(content.plan, content.artefacts)
+    return current, diff(version_in_force(current), planned, live)
+
+
+def fetch(spec: "Spec", lock: "Lock", base: Path, where: Folders) -> None:
+    """What the lock names is in the store; a Failure with everything that could not be brought."""
+    from llmdecl.cli.views.progress import progress_view
+    from llmdecl.store.supply import fetch_stack
+
+    with progress_view() as progress:
+        problems = fetch_stack(spec, lock, base, where, progress=progress)
+    if has_errors(problems):
+        raise Failure(*problems)
+
+
+def spec_from(path: Path) -> "Spec":
+    """A stored spec, as it was applied."""
+    from llmdecl.cli.context import load_valid_spec
+
+    return load_valid_spec(path)[1]
+
+
+def require_current(hands: "Hands") -> "Generation":
+    """The generation in force; a Failure when nothing was applied."""
+    current = hands.generations.load_pointed("current")
+    if current is None:
+        raise Failure(NO_GENERATION.at("state", "nothing was applied yet"))
+    return current
+
+
+def require_model(plan: "Plan", name: str) -> "ModelPlan":
+    """The model of this name or alias; a Failure that names the nearest one."""
+    from difflib import get_close_matches
+
+    known = {alias: model for model in plan.models for alias in (*model.aliases, model.name)}
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, known, n=1)
+    raise Failure(
+        UNKNOWN_MODEL.at(
+            name,
+            f"`{name}` is not a model of this stack",
+            notes=[f"models are {', '.join(model.name for model in plan.models)}"],
+            help=[f"did you mean `{near[0]}`?"] if near else [],
+        )
+    )
+
+
+def require_router(hands: "Hands") -> None:
+    """A Failure when nobody is there to ask."""
+    from llmdecl.activate.run_folder import refuse_foreign
+
+    refuse_foreign(hands.folders.run)
+    if hands.router.status() is None:
+        raise Failure(
+            STACK_DOWN.at(
+                "router", "the stack is down: its router does not answer", help=["`llmdecl apply`"]
+            )
+        )
+
+
+def require_done(model: str, verb: str, answer: "Answer") -> None:
+    """A Failure (status 3) when the router could not do it."""
+    from llmdecl.activate.router_client import log_notes
+
+    if answer.ok:
+        return
+    rule = MODEL_START_FAILED if answer.log_tail else MODEL_REFUSED
+    reason = answer.error or f"status {answer.status}"
+    raise Failure(
+        rule.at(
+            f"models.{model}",
+            f"can't {verb} `{model}`: {reason}",
+            notes=log_notes(answer.log_tail),
+        ),
+        status=3,
+    )

@@ -1,0 +1,65 @@
+"""`llmdecl plan`: what apply would change, and why."""
+
+from pathlib import Path
+
+import click
+
+from llmdecl.cli.context import (
+    compile_stack,
+    facts_option,
+    folder_options,
+    require_plan,
+    spec_argument,
+)
+from llmdecl.paths import Folders
+
+
+@click.command(name="plan")
+@spec_argument
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["human", "json"]),
+    default="human",
+    show_default=True,
+    help="How to say it.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Save the plan; `llmdecl apply FILE` carries out just that.",
+)
+@facts_option
+@folder_options
+def command(
+    spec: Path | None,
+    *,
+    detailed_exitcode: bool,
+    style: str,
+    out: Path | None,
+    facts_file: Path | None,
+    where: Folders,
+) -> int:
+    """Show what apply would change, and why; change nothing.
+
+    Each change has a reason and a consequence: what reloads, what restarts, what is downloaded.
+    The table below it is the memory that every model claims while it is loaded.
+    """
+    from llmdecl.activate.hands import check_folders, hands_for
+    from llmdecl.activate.saved import save
+    from llmdecl.cli.lifecycle import changes_to, content_of
+    from llmdecl.cli.views.changes import show_plan, show_plan_json
+
+    check_folders(where)
+    stack = compile_stack(spec, where, facts_file=facts_file)
+    require_plan(stack)
+    content = content_of(stack)
+    current, changes = changes_to(hands_for(where), content)
+    if out is not None:
+        save(out, content, changes, base=current, stack=where.stack)
+    if style == "json":
+        show_plan_json(changes, content.plan)
+    else:
+        show_plan(changes, content.plan, saved=out)
+    return 2 if detailed_exitcode and changes else 0
