@@ -5,7 +5,7 @@ import warnings
 
 
 def read(path):
-    """supervisord's own options for a configuration file."""
+    """Supervisord's own options for a configuration file."""
     from supervisor.options import ServerOptions
 
     options = ServerOptions()
@@ -16,7 +16,7 @@ def read(path):
 
 
 def commands(path):
-    """argv by program."""
+    """Argv by program."""
     return {
         process.name: shlex.split(process.command)
         for group in read(path).process_group_configs

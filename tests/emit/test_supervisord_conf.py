@@ -4,11 +4,11 @@ import os
 from unittest import mock
 
 import pytest
-
 import supervisord_reader
+from test_golden import CASES, read_case
+
 from llmdecl.compiler import compile_spec
 from llmdecl.plan.model import Root
-from test_golden import CASES, read_case
 
 GOOD = [case for case in CASES if (case / "expected/plan.json").exists()]
 
@@ -42,7 +42,7 @@ def programs_of(options):
 
 
 def test_supervisord_runs_what_the_plan_says(stack):
-    """argv word for word, behind `env -i` with the marks and the model's own variables."""
+    """Argv word for word, behind `env -i` with the marks and the model's own variables."""
     plan, options, folders = stack
     roots = {root: folders[f"LLMDECL_{root.name}"] for root in Root}
     programs = programs_of(options)

@@ -12,7 +12,7 @@ from supervisor.options import UnhosedConfigParser
 from llmdecl.emit.dialects.supervisord import command, quote_command, refused
 from llmdecl.plan.model import Root, Word
 
-NASTY = st.sampled_from(list("%;#'\"\\ \t\n$`=:(){}[]") + ["%(", ")s", " ;", "\n;", "\n #", "  "])
+NASTY = st.sampled_from([*"%;#'\"\\ \t\n$`=:(){}[]", "%(", ")s", " ;", "\n;", "\n #", "  "])
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\r\0")
 TEXTS = st.lists(st.one_of(NASTY, CHARACTERS), max_size=24).map("".join)
 
