@@ -103,12 +103,12 @@ def _group_files(cgroup: str, controller: str, mount: str, name: str) -> Iterato
     In a container the group's own folder is the mount; the outer path is not visible there.
     """
     for line in cgroup.splitlines():
-        _, _, rest = line.partition(":")
+        number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        if controller in controllers.split(","):
+        if number.isdigit() and controller in controllers.split(","):
             group = PurePosixPath(path.lstrip("/"))
             if ".." not in group.parts:
-                yield from (f"{mount}/{above}/{name}" for above in (group, *group.parents))
+                yield from (str(PurePosixPath(mount, up, name)) for up in (group, *group.parents))
 
 
 def parse_limit(text: str) -> int | None:
