@@ -1,0 +1,166 @@
+"""What holds for every plan."""
+
+import json
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_golden import CASES, GOLDEN, read_case
+
+from llmdecl.compiler import compile_spec
+from llmdecl.memory.hparams import shape_of
+from llmdecl.memory.kv_cache import kv_cache_bytes
+from llmdecl.memory.parameters import run_parameters
+from llmdecl.plan.model import Plan
+from llmdecl.spec.schema import Spec
+from llmdecl.values import from_json, to_json
+
+GOOD = [case for case in CASES if (case / "expected/plan.json").exists()]
+EVERYTHING = read_case(GOLDEN / "everything")
+
+
+def shuffled(value, randomness):
+    if isinstance(value, dict):
+        keys = list(value)
+        randomness.shuffle(keys)
+        return {key: shuffled(value[key], randomness) for key in keys}
+    return value
+
+
+def spec_with(change):
+    """The spec `everything` after `change` of its tree."""
+    tree = json.loads(EVERYTHING[0].model_dump_json(by_alias=True, exclude_unset=True))
+    tree["host"] |= {"ram": "64GiB", "ram-margin": "2GiB"}
+    tree["models"]["big"] |= {"cache-ram": "512MiB", "start-timeout": "300s"}
+    tree["models"]["stretched"]["ttl"] = 0
+    tree["router"]["drain-timeout"] = "90s"
+    change(tree)
+    return Spec.model_validate_json(json.dumps(tree))
+
+
+def digests(spec):
+    plan = compile_spec(spec, *EVERYTHING[1:]).plan
+    assert plan is not None
+    return {model.name: model.digest for model in plan.models}
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_table_order_changes_nothing(seed):
+    """The same tables in any order are the same bytes."""
+    randomness = random.Random(seed)
+
+    def shuffle(tree):
+        again = shuffled(tree, randomness)
+        tree.clear()
+        tree.update(again)
+
+    before = compile_spec(spec_with(lambda _: None), *EVERYTHING[1:])
+    after = compile_spec(spec_with(shuffle), *EVERYTHING[1:])
+    assert to_json(before) == to_json(after)
+
+
+@pytest.mark.parametrize("case", GOOD, ids=lambda case: case.name)
+def test_plan_survives_json(case):
+    """A plan read back is the plan that was written."""
+    plan = compile_spec(*read_case(case)).plan
+    assert from_json(to_json(plan), Plan) == plan
+
+
+@pytest.mark.parametrize("case", GOOD, ids=lambda case: case.name)
+def test_every_setting_has_a_reason_and_no_path_a_root(case):
+    """Each flag says which key decides it and why; no plan holds a path of some machine."""
+    plan = compile_spec(*read_case(case)).plan
+    for model in plan.models:
+        for setting in model.settings:
+            assert setting.address.startswith(("models", "defaults"))
+            assert setting.reason
+            assert all(w.root is not None or not w.text.startswith("/") for w in setting.values)
+        assert len({s.flag for s in model.settings if s.flag != "--lora-scaled"}) == len(
+            [s for s in model.settings if s.flag != "--lora-scaled"]
+        )
+
+
+ROUTER_ONLY = {
+    "aliases": ["other"],
+    "ttl": "5m",
+    "load": "demand",
+    "sampling": {"temperature": 1.0},
+    "system-prompt": "Be long.",
+    "start-timeout": "10m",
+}
+
+
+@pytest.mark.parametrize("key", ROUTER_ONLY)
+def test_what_the_router_owns_changes_no_digest(key):
+    """An edit of it restarts no process."""
+    before = digests(spec_with(lambda _: None))
+    after = digests(spec_with(lambda tree: tree["models"]["big"].update({key: ROUTER_ONLY[key]})))
+    assert before == after
+
+
+PROCESS = {
+    "ctx-size": 4096,
+    "parallel": 2,
+    "cache-type-k": "f16",
+    "environment": {"TZ": "UTC"},
+    "extra-args": ["--prio", "1"],
+    "threads": 3,
+}
+
+
+@pytest.mark.parametrize("key", PROCESS)
+def test_what_the_process_reads_changes_its_digest_alone(key):
+    """An edit of one model's settings restarts that model and no other."""
+    before = digests(spec_with(lambda _: None))
+    after = digests(spec_with(lambda tree: tree["models"]["big"].update({key: PROCESS[key]})))
+    assert {name for name in before if before[name] != after[name]} == {"big"}
+
+
+GEMMA = read_case(GOLDEN / "quickstart")[2].weights["file:models/gemma-3-270m-q4_k_m.gguf"].gguf
+
+
+def kv(ctx_size, parallel=1, **changes):
+    run = run_parameters(
+        shape_of(GEMMA),
+        ctx_size=ctx_size,
+        parallel=parallel,
+        kv_unified=False,
+        batch_size=2048,
+        ubatch_size=512,
+        type_k="f16",
+        type_v="f16",
+        flash_attn=True,
+        swa_full=False,
+        embedding=False,
+        mapped=True,
+        repack=True,
+        cache_ram_bytes=0,
+        ctx_checkpoints=0,
+    )
+    return kv_cache_bytes(shape_of(GEMMA), run.replace(**changes))
+
+
+@given(st.integers(1, 65536), st.integers(0, 65536), st.integers(1, 8))
+@settings(max_examples=100, deadline=None)
+def test_cache_grows_with_the_context(ctx_size, more, parallel):
+    """More context or a wider type is never less cache, also with sliding windows."""
+    small = kv(ctx_size * parallel, parallel)
+    assert small <= kv((ctx_size + more) * parallel, parallel)
+    assert kv(ctx_size, type_k="q8_0") <= kv(ctx_size) <= kv(ctx_size, type_k="f32")
+    assert kv(ctx_size) <= kv(ctx_size, swa_full=True)
+
+
+def test_help_fits():
+    """A context that the help calls fitting compiles."""
+    spec, facts, lock = read_case(GOLDEN / "too-large")
+    (problem,) = compile_spec(spec, facts, lock).diagnostics
+    size = int(problem.help[0].split("= ")[1].split("`")[0])
+
+    def with_ctx(ctx_size):
+        model = spec.models["llama"].model_copy(update={"ctx_size": ctx_size})
+        return compile_spec(spec.model_copy(update={"models": {"llama": model}}), facts, lock)
+
+    assert with_ctx(size).plan is not None
+    assert with_ctx(size + 256).plan is None
