@@ -99,6 +99,20 @@ def test_interrupted(index, stack, start, tmp_path):
     assert not stored(tmp_path).exists()
 
 
+def test_interrupted_while_waiting(index, stack, start, tmp_path):
+    """Who waits for another process can be interrupted, and the other goes on."""
+    index.pace_s = 0.02
+    first = start()
+    until(lambda: index.downloads)
+    second = start()
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.wait(1)
+    second.send_signal(signal.SIGINT)
+    assert second.wait(5) == 130
+    assert first.wait(60) == 0
+    assert stored(tmp_path).read_bytes() == WEIGHTS
+
+
 def test_living_are_not_swept(index, stack, start, tmp_path):
     """A sweep leaves alone what somebody works on."""
     index.pace_s = 0.02

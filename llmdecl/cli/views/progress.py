@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 EVERY_S = 10.0
 """Time between two lines about one item."""
 WIDTH = 44
+"""Columns of an item's name, where there is room for it."""
+OTHER_COLUMNS = 58
+"""Columns of the bar and what stands behind it."""
 
 
 @contextmanager
@@ -37,7 +40,7 @@ def progress_view() -> Iterator[Progress]:
 
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=20),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
@@ -62,11 +65,14 @@ class Terminal:
         self._tasks: dict[str, TaskID] = {}
         self._lock = threading.Lock()
 
+    def _name(self, item: str) -> str:
+        return shorten(item, min(WIDTH, max(16, self._bars.console.width - OTHER_COLUMNS)))
+
     def begin(self, item: str, total: int | None) -> None:
         """A new bar, or the item's bar from the start."""
         with self._lock:
             if item not in self._tasks:
-                self._tasks[item] = self._bars.add_task(shorten(item), total=total)
+                self._tasks[item] = self._bars.add_task(self._name(item), total=total)
             else:
                 self._bars.reset(self._tasks[item], total=total)
 
