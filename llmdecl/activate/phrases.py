@@ -4,6 +4,7 @@ from llmdecl.plan.model import Address, MemoryPart, Setting, WeightsPlan, Word
 from llmdecl.units import format_bytes, format_duration
 
 RELOADS = "router reloads; no connection is dropped"
+RESTARTS_ROUTER = "router restarts after draining"
 
 
 def word(value: Word) -> str:

@@ -18,7 +18,7 @@ from llmdecl.diagnostics import Failure
 
 Condition = Callable[[RouterStatus], bool]
 
-ROUTER_START_S = 30
+ROUTER_START_S = 20
 POLL_S = 0.02
 
 
