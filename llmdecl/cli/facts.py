@@ -34,7 +34,6 @@ def command(spec: Path | None, output: Path | None, where: Folders) -> int:
     Without a spec only the machine itself. `llmdecl plan --facts FILE` plans for a recorded
     machine.
     """
-    from llmdecl.cli.views.diagnostics import show
     from llmdecl.cli.views.facts import show_facts, show_written
     from llmdecl.facts.record import write_facts
 
@@ -43,6 +42,8 @@ def command(spec: Path | None, output: Path | None, where: Folders) -> int:
     else:
         facts, found = _stack(find_spec(spec), where)
     if found:
+        from llmdecl.cli.views.diagnostics import show
+
         show(found)
     if output is None:
         show_facts(facts)

@@ -13,7 +13,6 @@ from llmdecl.diagnostics import has_errors
 @click.option("--tensors", is_flag=True, help="List every group of tensors.")
 def command(file: Path, *, as_json: bool, tensors: bool) -> int:
     """Show a GGUF header; any part of a split model shows the whole."""
-    from llmdecl.cli.views.diagnostics import show
     from llmdecl.cli.views.gguf import show_gguf, show_gguf_json
     from llmdecl.facts.gguf import read_gguf
 
@@ -23,5 +22,8 @@ def command(file: Path, *, as_json: bool, tensors: bool) -> int:
     else:
         if facts is not None:
             show_gguf(file, facts, tensors=tensors)
-        show(found)
+        if found:
+            from llmdecl.cli.views.diagnostics import show
+
+            show(found)
     return 1 if has_errors(found) else 0

@@ -11,7 +11,13 @@ from llmdecl.diagnostics import Diagnostic
 from llmdecl.facts import rules
 from llmdecl.facts.cache import Cache, Identity, identity
 from llmdecl.facts.gguf_facts import gguf_facts, judge_model, judge_parts, judge_tensors
-from llmdecl.facts.gguf_header import MAX_HEADER_BYTES, GgufHeader, HeaderError, parse_header
+from llmdecl.facts.gguf_header import (
+    MAX_HEADER_BYTES,
+    GgufHeader,
+    HeaderError,
+    parse_header,
+    printable,
+)
 from llmdecl.facts.gguf_window import Window
 from llmdecl.facts.model import GgufFacts
 from llmdecl.store.layout import split_names
@@ -58,7 +64,7 @@ def read_header(
         return None, (rules.GGUF_UNREADABLE.at(address, summary, notes=(str(path),)),)
     found = judge_tensors(header, address, path.name)
     if odd_texts:
-        summary = f"`{path.name}` has text that is not UTF-8 in {odd_texts[0]}"
+        summary = f"`{path.name}` has text that is not UTF-8 in {printable(odd_texts[0])}"
         notes = (f"{len(odd_texts) - 1} more places",) if len(odd_texts) > 1 else ()
         found = (*found, rules.GGUF_TEXT.at(address, summary, notes=notes))
     return header, found

@@ -15,6 +15,7 @@ from llmdecl.facts.gguf_header import (
     GgufHeader,
     Passed,
     TensorInfo,
+    printable,
 )
 from llmdecl.facts.model import GgufFacts, Scalar, TensorGroup, VocabularyFacts
 from llmdecl.units import format_bytes
@@ -143,7 +144,8 @@ def _misplaced(tensor: TensorInfo, expected: int, alignment: int) -> str:
         what = "overlaps the tensor before it"
     else:
         what = "leaves a gap"
-    return f"`{tensor.name}` is at {tensor.offset:,} instead of {expected:,}, which {what}"
+    name = printable(tensor.name)
+    return f"`{name}` is at {tensor.offset:,} instead of {expected:,}, which {what}"
 
 
 def _tensors_cut_short(header: GgufHeader, end: int, address: str, name: str) -> Diagnostic:
@@ -193,7 +195,7 @@ def judge_parts(
         found.append(f"the parts hold {len(tensors)} tensors, the first one promises {promised}")
     twice = [name for name, times in Counter(tensors).items() if times > 1]
     if twice:
-        found.append(f"`{twice[0]}` is in two parts")
+        found.append(f"`{printable(twice[0])}` is in two parts")
     if not found:
         return ()
     summary = f"the parts of `{names[0]}` do not belong together"

@@ -128,7 +128,14 @@ class HeaderError(Exception):
 
     def at(self, address: str, name: str) -> Diagnostic:
         """The diagnostic for the file `name`."""
-        return self.rule.at(address, f"`{name}` {self.summary}", notes=self.notes)
+        return self.rule.at(address, printable(f"`{name}` {self.summary}"), notes=self.notes)
+
+
+def printable(text: str) -> str:
+    """Foreign text on one line, without what a terminal would obey."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmdecl.diagnostics import Diagnostic
+from llmdecl.facts.gguf_header import printable
 from llmdecl.facts.model import GgufFacts, TensorGroup
 from llmdecl.units import format_bytes
 from llmdecl.values import Value, to_json
@@ -37,7 +38,7 @@ def show_gguf(file: Path, facts: GgufFacts, *, tensors: bool) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    console.print(Text(file.name, style="bold"))
+    console.print(Text(printable(file.name), style="bold"))
     for table in (_summary(facts), _types(facts), *([_groups(facts)] if tensors else [])):
         console.print(table)
 
@@ -48,7 +49,7 @@ def _summary(facts: GgufFacts) -> "Table":
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
     for name, value in _rows(facts):
-        table.add_row(Text(name, style="dim"), Text(value))
+        table.add_row(Text(name, style="dim"), Text(printable(value)))
     return table
 
 
@@ -115,10 +116,11 @@ def _groups(facts: GgufFacts) -> "Table":
 
     table = Table(box=box.SIMPLE_HEAD)
     for heading in ("tensor", "type", "shape", "blocks"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for group in facts.tensors:
         shape = " × ".join(str(dimension) for dimension in group.shape)
-        table.add_row(Text(group.name), group.type, shape, _ranges(group.blocks))
+        name = Text(printable(group.name))
+        table.add_row(name, group.type, shape, _ranges(group.blocks))
     return table
 
 
