@@ -166,7 +166,7 @@ def _from_ready(process: Process, event: Event, now: float, limits: Limits) -> S
             )
             return replace(draining, failures=0), ()
         case Exited():
-            return _crashed(process, now), ()
+            return _refusing(_crashed(process, now))
         case Released():
             return process, ()
         case _:
@@ -199,7 +199,7 @@ def _from_stopping(process: Process, event: Event, now: float, limits: Limits) -
             stopping = replace(process, pid=pid, deadline=now + limits.stop_s)
             return stopping, (WatchExit(pid), StopProgram(pid))
         case NotSpawned() | Exited():
-            return _gone(process, now), ()
+            return _refusing(_gone(process, now))
         case Overdue() if process.pid is not None:
             return replace(process, deadline=now + limits.stop_s), (KillProcess(process.pid),)
         case StopRequested(Then.HOLD):
@@ -264,6 +264,12 @@ def _gone(process: Process, now: float) -> Process:
             return _enter(process, State.HELD, now)
         case Then.BACK_OFF:
             return _failed(process, process.error, now)
+
+
+def _refusing(process: Process) -> Step:
+    """In back-off nobody waits: whoever does is told why."""
+    waiting = process.state is State.BACKOFF
+    return process, (RefuseWaiting(process.error),) if waiting else ()
 
 
 def _failed(process: Process, reason: str, now: float) -> Process:

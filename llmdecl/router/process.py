@@ -113,7 +113,7 @@ class SupervisedWorld:
         except FileNotFoundError:
             return
         with sockets.socket(sockets.AF_UNIX) as probe:
-            probe.setblocking(False)
+            probe.settimeout(0)
             try:
                 probe.connect(path)
             except (ConnectionRefusedError, FileNotFoundError):

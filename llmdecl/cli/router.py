@@ -1,0 +1,30 @@
+"""`llmdecl router`: the process that serves endpoints."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("router")
+@click.argument("config", type=click.Path(path_type=Path, dir_okay=False), metavar="ROUTER.JSON")
+@click.option(
+    "--run",
+    "run_dir",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    required=True,
+    help="Folder of the sockets: supervisord's, the models' and the router's own.",
+)
+@click.option(
+    "--logs",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the models' logs.",
+)
+def command(config: Path, run_dir: Path, logs: Path) -> int:
+    """Run the router in the foreground; the manager calls this.
+
+    TERM drains and exits, the models live on. HUP reloads ROUTER.JSON.
+    """
+    from llmdecl.router.app import Places, run
+
+    return run(Places(config, run_dir.absolute(), logs))

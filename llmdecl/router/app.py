@@ -1,0 +1,143 @@
+"""The process `python -m llmdecl.router --config FILE --run DIR --logs DIR`.
+
+TERM and INT drain and exit, models live on; a second one exits at once. HUP reloads. Exit status:
+0 done, 1 it could not start, 64 wrong usage.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmdecl.router.adoption import adopt
+from llmdecl.router.control import AnotherRouterError, Control
+from llmdecl.router.lifecycle import Keeper
+from llmdecl.router.operator import Operator
+from llmdecl.router.process import SupervisedWorld
+from llmdecl.router.reload import ConfigError, Reloader, read_config
+from llmdecl.router.server import Server
+from llmdecl.router.status import status
+
+log = logging.getLogger("llmdecl.router")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the router finds what it needs."""
+
+    config: Path
+    run: Path
+    logs: Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the router until a signal ends it; its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m llmdecl.router", allow_abbrev=False)
+    parser.add_argument("--config", type=Path, required=True, help="router.json")
+    parser.add_argument("--run", type=Path, required=True, help="folder of the sockets")
+    parser.add_argument("--logs", type=Path, required=True, help="folder of the models' logs")
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as leave:
+        return 0 if leave.code == 0 else 64
+    return run(Places(options.config, options.run.absolute(), options.logs))
+
+
+def run(places: Places) -> int:
+    """The same, for given places."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(places))
+    except (AnotherRouterError, ConfigError, OSError) as error:
+        log.error("can't start: %s", error)  # noqa: TRY400  # no traceback for a world that is wrong
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _serve(places: Places) -> None:
+    config, config_sha256 = read_config(places.config)
+    stopping = _Stopping()
+    world = SupervisedWorld(places.run, places.logs, stack=os.environ.get("LLMDECL_STACK"))
+    keeper = Keeper(config, world)
+    operator = Operator(keeper)
+    reloader = Reloader(keeper, places.config, config_sha256)
+    control = Control(
+        places.run / "router.sock",
+        operator=operator,
+        reloader=reloader,
+        status=lambda: status(keeper, reloader.config_sha256),
+    )
+    control.claim()
+    data_path = Server(config, keeper)
+    keeper.data_path = data_path
+    try:
+        await adopt(keeper)
+        keeper.begin()
+        await data_path.start()
+        await control.start()
+        stopping.on_hangup(lambda: keeper.spawn(_reload(reloader)))
+        log.info("ready, pid %d, %d models", os.getpid(), len(config.models))
+        await stopping.first.wait()
+        log.info("draining")
+        await _unless(stopping.second, operator.drain())
+    finally:
+        control.close()
+        await data_path.close()
+        await keeper.close()
+        world.close()
+
+
+async def _reload(reloader: Reloader) -> None:
+    try:
+        await reloader.reload()
+    except ConfigError as error:
+        log.error("the old configuration stays: %s", error)  # noqa: TRY400  # no traceback needed
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[object, object, None]) -> None:
+    """Do `work`, but give up when `event` comes first."""
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[object]] = {loop.create_task(work), loop.create_task(event.wait())}
+    _, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in left:
+        task.cancel()
+
+
+class _Stopping:
+    """Signals as events."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop)
+        self._loop.add_signal_handler(signal.SIGHUP, lambda: None)
+
+    def _stop(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+    def on_hangup(self, act: Callable[[], None]) -> None:
+        """What HUP does from now on."""
+        self._loop.add_signal_handler(signal.SIGHUP, act)

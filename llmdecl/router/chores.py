@@ -1,0 +1,77 @@
+"""What takes time for one model: starting it, waiting for its health, waiting for its slots."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from llmdecl.router.events import Healthy, NotSpawned, Spawned, State
+from llmdecl.router.world import StartError
+
+if TYPE_CHECKING:
+    from llmdecl.router.lifecycle import Keeper
+    from llmdecl.router.resident import Resident
+
+FIRST_POLL_S = 0.001
+LONGEST_POLL_S = 0.025
+"""Health is asked for after 1 ms, then after pauses that grow by half to 25 ms."""
+
+SETTLE_S = 30.0
+"""An engine that still computes for a client so long gone is treated as idle."""
+_SLOTS_FIRST_S = 0.05
+_SLOTS_LONGEST_S = 0.5
+
+
+class Chores:
+    """Each ends in an event for the keeper's state machine."""
+
+    def __init__(self, keeper: "Keeper") -> None:
+        self._keeper = keeper
+
+    async def start(self, resident: "Resident") -> None:
+        """Have the program started."""
+        try:
+            pid = await self._keeper.world.start(resident.loaded or resident.config)
+        except StartError as error:
+            event = NotSpawned(error.reason, error.unavailable)
+            self._keeper.feed(resident, event)
+        except Exception:
+            self._keeper.feed(resident, NotSpawned("the router failed", unavailable=True))
+            raise
+        else:
+            self._keeper.feed(resident, Spawned(pid))
+
+    async def poll_health(self, resident: "Resident", pid: int) -> None:
+        """Until it answers, or is no longer starting; its exit and its deadline come as events."""
+        pause = FIRST_POLL_S
+        while resident.state is State.STARTING and resident.process.pid == pid:
+            if await self._keeper.world.healthy(resident.socket):
+                self._keeper.feed(resident, Healthy(pid))
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_POLL_S)
+
+    def settle(self, resident: "Resident") -> None:
+        """Count it as busy until its slots are idle."""
+        if not resident.unsettled and resident.state in {State.READY, State.DRAINING}:
+            resident.unsettled = True
+            self._keeper.spawn(self._settle(resident, resident.process.generation))
+
+    async def _settle(self, resident: "Resident", generation: int) -> None:
+        """A quiet server notices within a second that a client has left, one that streams to
+        others only later: ask when nothing else is in flight."""
+        pause, patience = _SLOTS_FIRST_S, SETTLE_S
+        while self._unsettled(resident, generation) and patience > 0:
+            if resident.leases:
+                await asyncio.sleep(_SLOTS_FIRST_S)
+                continue
+            busy = await self._keeper.world.busy_slots(resident.socket)
+            if busy == 0 and not resident.leases:
+                break
+            await asyncio.sleep(pause)
+            patience -= pause
+            pause = min(pause * 1.5, _SLOTS_LONGEST_S)
+        if self._unsettled(resident, generation):
+            resident.unsettled = False
+            self._keeper.went_idle(resident)
+
+    def _unsettled(self, resident: "Resident", generation: int) -> bool:
+        return resident.unsettled and resident.process.generation == generation
