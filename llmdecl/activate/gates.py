@@ -30,7 +30,7 @@ def _started(task: Task, model: ModelPlan) -> bool:
     answer = task.hands.router.start(model.name, timeout_s=patience_s)
     if answer.ok:
         return True
-    if answer.status == 503 and not answer.log_tail and model.load != "startup":
+    if answer.status in {503, 504} and not answer.log_tail and model.load != "startup":
         task.warnings.append(
             NO_ROOM.at(
                 f"models.{model.name}", f"`{model.name}` is not running again", notes=[answer.error]

@@ -122,9 +122,11 @@ class RouterClient:
         return self._post(f"/models/{quote(model, safe='')}/{verb}", timeout_s)
 
     def _post(self, path: str, timeout_s: float) -> Answer:
-        """A Failure when nobody answers."""
+        """A Failure when nobody is there; an answer of status 504 when it does not come in time."""
         try:
             code, body = self._send("POST", path, timeout_s)
+        except TimeoutError:
+            return Answer(504, f"no answer within {timeout_s:.0f} s", "")
         except (OSError, http.client.HTTPException) as error:
             raise Failure(
                 silent(f"`POST {path}`: {str(error) or type(error).__name__}"), status=3
