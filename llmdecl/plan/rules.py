@@ -160,6 +160,13 @@ NO_DEVICE = Rule(
     """Layers are meant for an accelerator, but this version places models on the processor only.
 llama-server would fall back to the processor silently.""",
 )
+DEVICES_UNUSED = Rule(
+    "LD337",
+    "devices-unused",
+    WARNING,
+    """The spec declares accelerators, but this version places models on the processor only. The
+memory of devices is not planned and nothing is put there.""",
+)
 QUANTISED_V = Rule(
     "LD331",
     "quantised-v-without-flash-attn",
@@ -241,6 +248,7 @@ RULES: tuple[Rule, ...] = (
     SETTING_UNSUPPORTED,
     ENVIRONMENT_OWNED,
     NO_DEVICE,
+    DEVICES_UNUSED,
     QUANTISED_V,
     CACHE_TYPES_DIFFER,
     CACHE_TYPE_UNEVEN,

@@ -24,8 +24,14 @@ from llmdecl.values import to_json
 def plan_stack(spec: Spec, facts: Facts, lock: Lock) -> tuple[Plan | None, tuple[Diagnostic, ...]]:
     """The plan, or `None` and at least one error. Models go by name, whatever their order."""
     host = host_plan(spec.host, facts.host)
-    engines = {name: pinned_engine(name, facts, lock) for name in sorted(spec.engines)}
+    engines = {
+        name: pinned_engine(name, engine, facts, lock)
+        for name, engine in sorted(spec.engines.items())
+    }
     found = [*_unlocked(spec, facts, lock, engines), *_demands(engines, host)]
+    if spec.host and spec.host.devices:
+        summary = "devices are declared, but models are placed on the processor only"
+        found.append(rules.DEVICES_UNUSED.at("host.devices", summary))
     subjects: list[Subject] = []
     for name in sorted(spec.models):
         engine = choose_engine(name, spec.models[name], spec)
@@ -53,7 +59,8 @@ def _unlocked(
     """What no lock pins, each thing once; and locked or not, what has no header."""
     for name, engine in engines.items():
         if not engine.locked:
-            yield rules.NOT_LOCKED.at(address("engines", name), f"engine `{name}` is not locked")
+            what = "locked as another one" if name in lock.engines else "not locked"
+            yield rules.NOT_LOCKED.at(address("engines", name), f"engine `{name}` is {what}")
     seen: set[str] = set()
     for name in sorted(spec.models):
         for source, at in sources(name, spec.models[name]):

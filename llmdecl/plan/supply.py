@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from llmdecl.engines.flags import FlagTable
 from llmdecl.facts.model import Facts, GgufFacts, Presence
 from llmdecl.plan.model import EnginePlan, Root, Word
+from llmdecl.spec.schema import Engine
+from llmdecl.store.changes import pins
 from llmdecl.store.layout import engine_executable, weights_file
 from llmdecl.store.model import Lock
+from llmdecl.store.wanted import WantedEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,10 @@ class PinnedEngine:
     plan: EnginePlan
 
 
-def pinned_engine(name: str, facts: Facts, lock: Lock) -> PinnedEngine:
-    """The engine `name`: the lock's word where there is one, else what was found here."""
+def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> PinnedEngine:
+    """The engine `name`: the lock's word when it is for what the spec has, else what was found."""
     found, locked = facts.engines.get(name), lock.engines.get(name)
-    if locked is not None:
+    if locked is not None and pins(WantedEngine(name, engine), locked):
         place = engine_executable(locked)
         text = found.executable if place.root is None and found is not None else place.text
         return PinnedEngine(
