@@ -11,13 +11,8 @@ from llmdecl.diagnostics import Diagnostic
 from llmdecl.facts import rules
 from llmdecl.facts.cache import Cache, Identity, identity
 from llmdecl.facts.gguf_facts import gguf_facts, judge_model, judge_parts, judge_tensors
-from llmdecl.facts.gguf_header import (
-    MAX_HEADER_BYTES,
-    GgufHeader,
-    HeaderError,
-    parse_header,
-    printable,
-)
+from llmdecl.facts.gguf_header import MAX_HEADER_BYTES, parse_header
+from llmdecl.facts.gguf_values import GgufHeader, HeaderError, printable
 from llmdecl.facts.gguf_window import Window
 from llmdecl.facts.model import GgufFacts
 from llmdecl.store.layout import split_names

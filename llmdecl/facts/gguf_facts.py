@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.facts import rules
 from llmdecl.facts.ggml_types import FILE_TYPES
-from llmdecl.facts.gguf_header import (
+from llmdecl.facts.gguf_values import (
     CHAT_TEMPLATE,
     TOKEN_TYPES,
     TOKENS,

@@ -1,4 +1,4 @@
-"""The GGUF format: a header as raw values. Untrusted input, bounded in time and memory.
+"""The GGUF format: from bytes to a header. Untrusted input, bounded in time and memory.
 
 Layout by `docs/gguf.md` of ggml; what is refused is what llama.cpp's `gguf_init_from_reader`
 (ggml/src/gguf.cpp) refuses, so that a header which reads here also loads there.
@@ -9,11 +9,20 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
-from llmdecl.diagnostics import Diagnostic, Rule
 from llmdecl.facts import rules
-from llmdecl.facts.ggml_types import TENSOR_TYPES, TensorType
+from llmdecl.facts.ggml_types import TENSOR_TYPES
+from llmdecl.facts.gguf_values import (
+    CHAT_TEMPLATE,
+    TOKEN_TYPES,
+    TOKENS,
+    GgufHeader,
+    HeaderError,
+    KeyValue,
+    Passed,
+    TensorInfo,
+)
 from llmdecl.facts.gguf_window import CutShortError, TooFarError, Window
 from llmdecl.facts.model import Scalar
 
@@ -31,9 +40,6 @@ MAX_NAME_BYTES: Final = 63
 MAX_KEY_BYTES: Final = (1 << 16) - 1
 DEFAULT_ALIGNMENT: Final = 32
 
-TOKENS = "tokenizer.ggml.tokens"
-TOKEN_TYPES = "tokenizer.ggml.token_type"  # noqa: S105  # a key of the format
-CHAT_TEMPLATE = "tokenizer.chat_template"
 _DIGESTED = frozenset({TOKENS, TOKEN_TYPES, CHAT_TEMPLATE})
 _PASSED_OVER = frozenset({TOKENS, TOKEN_TYPES, "tokenizer.ggml.merges", "tokenizer.ggml.scores"})
 
@@ -61,81 +67,6 @@ _NUMBERS: Mapping[int, tuple[str, str]] = {
     12: ("f64", "d"),
 }
 """GGUF value types of fixed size: name and `struct` format."""
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """A value that was passed over: `count` elements of type `kind` in bytes `start` to `end`.
-
-    `sha256` covers those bytes when somebody compares them (tokens, token types, template).
-    """
-
-    kind: str
-    count: int
-    start: int
-    end: int
-    sha256: str | None = None
-
-
-KeyValue = Scalar | tuple[Scalar, ...] | Passed
-
-
-class TensorInfo(NamedTuple):
-    """One tensor. `offset` counts from the header's `data_offset`; `shape` is in GGUF order.
-
-    `bytes` is what it takes in the file, without padding.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    type: TensorType
-    offset: int
-    elements: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class GgufHeader:
-    """What stands before the tensors' data. `digests` are SHA-256 of tokens, types and template."""
-
-    version: int
-    kv: Mapping[str, KeyValue]
-    tensors: tuple[TensorInfo, ...]
-    alignment: int
-    data_offset: int
-    file_bytes: int
-    digests: Mapping[str, str]
-
-    def text(self, key: str) -> str | None:
-        """A text value, or None when the key is absent or holds something else."""
-        value = self.kv.get(key)
-        return value if isinstance(value, str) else None
-
-    def number(self, key: str) -> int | None:
-        """A whole number that is not a truth value, or None."""
-        value = self.kv.get(key)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-class HeaderError(Exception):
-    """Ends the reading of one header with its diagnostic's rule, summary and notes."""
-
-    def __init__(self, rule: Rule, summary: str, *notes: str) -> None:
-        super().__init__(summary)
-        self.rule = rule
-        self.summary = summary
-        self.notes = notes
-
-    def at(self, address: str, name: str) -> Diagnostic:
-        """The diagnostic for the file `name`."""
-        return self.rule.at(address, printable(f"`{name}` {self.summary}"), notes=self.notes)
-
-
-def printable(text: str) -> str:
-    """Foreign text on one line, without what a terminal would obey."""
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
-    )
 
 
 @dataclass(slots=True)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from llmdecl.diagnostics import has_errors
 from llmdecl.facts.gguf import read_gguf
-from llmdecl.facts.gguf_header import MAX_HEADER_BYTES, HeaderError, parse_header
+from llmdecl.facts.gguf_header import MAX_HEADER_BYTES, parse_header
+from llmdecl.facts.gguf_values import HeaderError
 from llmdecl.facts.gguf_window import Window
 
 INTERESTING = (0, 1, 7, 31, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1)

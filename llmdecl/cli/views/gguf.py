@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmdecl.diagnostics import Diagnostic
-from llmdecl.facts.gguf_header import printable
+from llmdecl.facts.gguf_values import printable
 from llmdecl.facts.model import GgufFacts, TensorGroup
 from llmdecl.units import format_bytes
 from llmdecl.values import Value, to_json
