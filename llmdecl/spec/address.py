@@ -31,6 +31,13 @@ def address(*parts: Part) -> str:
     return text
 
 
+def name_of(path: Path) -> str:
+    """What a message calls a place: its key, and the position when it is in a list."""
+    if path and isinstance(path[-1], int) and len(path) > 1:
+        return f"{name_of(path[:-1])}[{path[-1]}]"
+    return address(*path[-1:]) if path else "spec"
+
+
 def parse_address(text: str) -> Path | None:
     """The inverse of `address`; None for what is no address."""
     parts: list[Part] = []

@@ -1,0 +1,67 @@
+"""Where clients come in, and to which models."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import combinations
+
+from llmdecl.diagnostics import Diagnostic
+from llmdecl.spec.address import address
+from llmdecl.spec.listen import Listen, parse_listen
+from llmdecl.spec.rules import (
+    BAD_LISTEN,
+    DUPLICATE_ADDRESS,
+    OPEN_LISTEN,
+    UNKNOWN_MODEL,
+    UNSERVED_MODEL,
+)
+from llmdecl.spec.schema import Spec
+from llmdecl.spec.words import shown
+
+
+def check(spec: Spec) -> Iterator[Diagnostic]:
+    """Addresses that can't be, or are open; models that don't exist, or can't be reached."""
+    listens: dict[str, Listen] = {}
+    for name, endpoint in sorted(spec.endpoints.items()):
+        where = address("endpoints", name, "listen")
+        try:
+            listens[name] = parse_listen(endpoint.listen)
+        except ValueError as error:
+            yield BAD_LISTEN.at(where, f"can't listen on `{shown(endpoint.listen)}`: {error}")
+            continue
+        if not listens[name].is_loopback and endpoint.api_keys_file is None:
+            yield OPEN_LISTEN.at(
+                where, f"`{endpoint.listen}` is open to other machines and asks for no key"
+            )
+    for (first, mine), (second, its) in combinations(listens.items(), 2):
+        if mine.overlaps(its):
+            yield DUPLICATE_ADDRESS.at(
+                address("endpoints", second, "listen"),
+                f"`{spec.endpoints[second].listen}` is taken by "
+                f"`{address('endpoints', first)}` already",
+                notes=(f"which listens on `{spec.endpoints[first].listen}`",),
+            )
+    if spec.models and spec.endpoints:
+        yield from _served(spec)
+
+
+def _served(spec: Spec) -> Iterator[Diagnostic]:
+    aliases = {alias: name for name, model in spec.models.items() for alias in model.aliases or ()}
+    served: set[str] = set()
+    for name, endpoint in spec.endpoints.items():
+        for index, wanted in enumerate(endpoint.models or ("*",)):
+            if wanted == "*":
+                served |= spec.models.keys()
+            elif wanted in spec.models:
+                served.add(wanted)
+            else:
+                where = address("endpoints", name, "models", index)
+                near = [aliases[wanted]] if wanted in aliases else []
+                near = near or get_close_matches(wanted, spec.models, 1)
+                yield UNKNOWN_MODEL.at(
+                    where,
+                    f"there is no model `{shown(wanted)}`",
+                    notes=(f"`{wanted}` is an alias",) if wanted in aliases else (),
+                    help=[f"did you mean `{each}`?" for each in near],
+                )
+    for name in spec.models.keys() - served:
+        yield UNSERVED_MODEL.at(address("models", name), f"no endpoint serves `{name}`")

@@ -1,0 +1,40 @@
+"""What the language has and this version does not: said as such, not as a misspelling."""
+
+from collections.abc import Mapping
+
+_PLACEMENT = "this version places every model on the CPU"
+
+LATER_KEYS: Mapping[str, Mapping[str, str]] = {
+    "Spec": {"emit": "further artefacts come with a later version"},
+    "Host": {"vram-margin": _PLACEMENT},
+    "ModelSettings": {
+        "devices": _PLACEMENT,
+        "split-mode": _PLACEMENT,
+        "tensor-split": _PLACEMENT,
+        "main-gpu": _PLACEMENT,
+        "n-cpu-moe": _PLACEMENT,
+        "cpu-moe": _PLACEMENT,
+        "override-tensor": _PLACEMENT,
+        "alone": _PLACEMENT,
+        "mmproj": "images come with a later version",
+    },
+    "PypiEngine": {
+        "backends": "engines are built by a later version",
+        "architectures": "engines are built by a later version",
+    },
+    "PathEngine": {
+        "backends": "engines are built by a later version",
+        "architectures": "engines are built by a later version",
+    },
+    "Endpoint": {"tls": "put a TLS proxy in front, or use a unix socket"},
+}
+"""By table; a table has the later keys of the table that it extends, too."""
+
+LATER_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "llama.cpp": ("llamafile", "vllm", "command"),
+    "pypi": ("source", "nix"),
+    "supervisord": ("systemd", "systemd-user"),
+    "llmdecl": ("llama-swap", "llama-server"),
+    "openai": ("anthropic", "ollama"),
+}
+"""By the first word that this version takes in their place."""

@@ -1,0 +1,70 @@
+"""A plain tree to a `Spec`, with everything that is wrong with it. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from llmdecl.diagnostics import Diagnostic, has_errors
+from llmdecl.spec.address import parse_address
+from llmdecl.spec.checks.table import CHECKS
+from llmdecl.spec.dots import Moves, unquoted
+from llmdecl.spec.errors import explain, faults, nulls
+from llmdecl.spec.mend import mended
+from llmdecl.spec.schema import Spec
+
+_ROUNDS = 3
+"""Mending can bring faults to light that another one hid."""
+
+
+def validate(
+    tree: Mapping[str, object],
+) -> tuple[Spec | None, tuple[Diagnostic, ...], Moves]:
+    """The spec when it has no error, the problems in no order, and tables that were moved.
+
+    Whole-spec checks also run on what is left of a tree with wrong keys: all is said at once.
+    """
+    meant, moves, dots = unquoted(tree)
+    found = [*dots, *nulls(meant)]
+    told = {problem.address for problem in found}
+    frozen = _frozen(meant)
+    spec, wrong = _checked(frozen)
+    found += [
+        each for each in (explain(fault, frozen) for fault in wrong) if each.address not in told
+    ]
+    refused = {fault.path for fault in wrong}
+    partial = spec
+    for _ in range(_ROUNDS):
+        if partial is not None:
+            break
+        frozen = mended(frozen, wrong)
+        partial, wrong = _checked(frozen)
+        refused |= {fault.path for fault in wrong}
+    if partial is not None:
+        for check in CHECKS:
+            found += [each for each in check(partial) if not _within(each.address, refused)]
+    return (None if has_errors(found) else spec), tuple(found), moves
+
+
+def _checked(tree: object) -> tuple[Spec | None, tuple[Any, ...]]:
+    try:
+        return Spec.model_validate(tree), ()
+    except ValidationError as error:
+        return None, faults(error.errors(include_url=False, include_context=False))
+
+
+def _frozen(tree: object) -> object:
+    """Lists as tuples, and no nulls, which are reported already."""
+    match tree:
+        case dict():
+            return {key: _frozen(value) for key, value in tree.items() if value is not None}
+        case list() | tuple():
+            return tuple(_frozen(value) for value in tree if value is not None)
+        case _:
+            return tree
+
+
+def _within(address: str, refused: set[tuple[str | int, ...]]) -> bool:
+    """Whether an address is a refused place or below one."""
+    path = parse_address(address) or ()
+    return any(path[:length] in refused for length in range(1, len(path) + 1))
