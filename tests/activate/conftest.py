@@ -1,10 +1,12 @@
 """A small stack of fake models under a real supervisord, planned by hand."""
 
 import hashlib
-import json
 import os
+import re
 import shutil
 import signal
+import socket as sockets
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +19,7 @@ from llmdecl.activate.hands import hands_for
 from llmdecl.activate.live import version_of
 from llmdecl.activate.observe import observe, version_in_force
 from llmdecl.diagnostics import Failure
-from llmdecl.emit.artefact import Artefact
+from llmdecl.emit.table import emit_plan
 from llmdecl.facts.model import CpuFacts, Facts, HostFacts
 from llmdecl.paths import folders
 from llmdecl.plan.model import (
@@ -36,8 +38,17 @@ from llmdecl.plan.model import (
 from llmdecl.store.model import Lock
 
 TESTS = Path(__file__).resolve().parent
-FAKE_ROUTER = TESTS / "fake_router.py"
 FAKE_MODEL = TESTS.parent / "fakes" / "fake_llama_server.py"
+
+
+def free_port():
+    with sockets.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+PORT = free_port()
+"""Where the routers of these tests listen, one after the other."""
 
 
 def setting(flag, *values, address, root=None):
@@ -63,7 +74,7 @@ def model(name="smol", *, ctx=4096, args=(), environment=(), **changes):
         aliases=(),
         task="chat",
         engine="fake",
-        executable=Word(text="/usr/bin/env"),
+        executable=Word(text=sys.executable),
         settings=settings,
         environment=environment,
         weights=(),
@@ -89,14 +100,14 @@ def stack_plan(*models, **changes):
         manager="supervisord",
         engines=(
             EnginePlan(
-                name="fake", digest="0" * 64, executable=Word(text="/usr/bin/env"), version="1"
+                name="fake", digest="0" * 64, executable=Word(text=sys.executable), version="1"
             ),
         ),
         models=tuple(sorted(models, key=lambda m: m.name)),
         endpoints=(
             EndpointPlan(
                 name="main",
-                listen=Address(host="127.0.0.1", port=1),
+                listen=Address(host="127.0.0.1", port=PORT),
                 apis=("llama.cpp",),
                 models=tuple(sorted(m.name for m in models)),
                 api_keys_file=None,
@@ -110,71 +121,21 @@ def stack_plan(*models, **changes):
     return plan.replace(**changes)
 
 
-def _word(word):
-    roots = {Root.RUN: "%(ENV_LLMDECL_RUN)s", Root.STATE: "%(ENV_LLMDECL_STATE)s", None: ""}
-    return f'"{roots[word.root]}{word.text}"'
+def artefacts(plan, *, refuse=False, router_note=False):
+    """What the emitters write; spoiled for the router, or with another program of the router."""
+    return tuple(_emitted(plan, refuse=refuse, router_note=router_note))
 
 
-CONF = """[unix_http_server]
-file=%(ENV_LLMDECL_RUN)s/supervisord.sock
-chmod=0700
-[supervisord]
-logfile=%(ENV_LLMDECL_STATE)s/logs/supervisord.log
-pidfile=%(ENV_LLMDECL_RUN)s/supervisord.pid
-nodaemon=false
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
-[include]
-files=router.conf models/*.conf
-"""
-
-
-def artefacts(plan, *, refuse=False, router_note=""):
-    """What the emitters would write, for the fake router."""
-    config = {
-        "schema": 1,
-        "models": [
-            {"name": m.name, "socket": m.socket, "digest": m.digest, "ttl_s": m.ttl_s,
-             "aliases": m.aliases} for m in plan.models
-        ],
-        "queue_size": plan.router.queue_size,
-    }  # fmt: skip
-    if refuse:
-        config["refuse"] = True
-    state, run = "%(ENV_LLMDECL_STATE)s", "%(ENV_LLMDECL_RUN)s"
-    python = '"%(ENV_LLMDECL_PYTHON)s"'
-    routes = f'--config "{state}/wanted/router.json" --run "{run}" --logs "{state}/logs"'
-    texts = {
-        "router.json": json.dumps(config),
-        "supervisord/supervisord.conf": CONF,
-        "supervisord/router.conf": f"""; {router_note}
-[program:router]
-command={python} -S -E "{FAKE_ROUTER}" {routes}
-autostart=true
-autorestart=true
-startsecs=0
-stopwaitsecs={7 if router_note else 6}
-redirect_stderr=true
-stdout_logfile=%(ENV_LLMDECL_STATE)s/logs/router.log
-""",
-    }
-    for m in plan.models:
-        variables = "".join(f' "{k}={v}"' for k, v in m.environment)
-        words = " ".join(f'"{s.flag}" ' + " ".join(_word(w) for w in s.values) for s in m.settings)
-        command = (
-            f'/usr/bin/env -i "LLMDECL_STACK=%(ENV_LLMDECL_STACK)s" LLMDECL_MODEL={m.name}'
-            f" LLMDECL_DIGEST={m.digest} PATH=/usr/bin:/bin{variables} {python}"
-        )
-        texts[f"supervisord/models/{m.name}.conf"] = f"""[program:model-{m.name}]
-command={command} {words}
-autostart=false
-autorestart=false
-startsecs=0
-stopwaitsecs=5
-redirect_stderr=true
-stdout_logfile=%(ENV_LLMDECL_STATE)s/logs/model-{m.name}.log
-"""
-    return tuple(Artefact(path=path, text=text) for path, text in sorted(texts.items()))
+def _emitted(plan, *, refuse, router_note):
+    found, problems = emit_plan(plan)
+    assert not problems
+    for artefact in found:
+        text = artefact.text
+        if refuse and artefact.path == "router.json":
+            text = "{"
+        if router_note and artefact.path == "supervisord/router.conf":
+            text = re.sub("(stopwaitsecs *= *)", r"\g<1>1", text)
+        yield artefact.replace(text=text)
 
 
 FACTS = Facts(
@@ -245,7 +206,11 @@ class Machine:
         current = hands.generations.load_pointed("current")
         plans = [plan, *([current.plan] if current else [])]
         live = observe(hands, plans)
-        return diff(version_in_force(current), version_of(plan, artefacts(plan, **options)), live)
+        return diff(
+            version_in_force(current),
+            version_of(plan, artefacts(plan, **options)),
+            live,
+        )
 
     def start(self, name):
         answer = self.hands().router.start(name, timeout_s=20)

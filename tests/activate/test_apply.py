@@ -1,4 +1,4 @@
-"""Apply against a real supervisord, with a fake router and fake models."""
+"""Apply against a real supervisord, the router and fake models."""
 
 import os
 import signal
@@ -60,12 +60,12 @@ def test_a_changed_router_program_restarts_the_router_alone(machine):
     machine.apply(plan)
     machine.start("smol")
     before = machine.pids()
-    assert ["router"] == [c.address for c in machine.diff(plan, router_note="new").changes]
-    machine.apply(plan, router_note="new")
+    assert ["router"] == [c.address for c in machine.diff(plan, router_note=True).changes]
+    machine.apply(plan, router_note=True)
     after = machine.pids()
     assert after.pop("router") != before.pop("router")
     assert before == after
-    assert not machine.diff(plan, router_note="new")
+    assert not machine.diff(plan, router_note=True)
 
 
 def test_added_and_removed_models(machine):

@@ -8,7 +8,7 @@ from llmdecl.activate.effects import EFFECTS, Effect
 from llmdecl.activate.live import Live, LiveManager, LiveModel, LiveProgram, LiveRouter, version_of
 from llmdecl.plan.model import Address, Budget, MemoryPart, SamplingPlan, WeightsPlan, Word
 
-from .conftest import artefacts, model, setting, stack_plan
+from .conftest import PORT, artefacts, model, setting, stack_plan
 
 
 def version(plan, **options):
@@ -205,11 +205,13 @@ def test_endpoints_router_and_budget():
         budgets=(Budget(pool="host", total_bytes=8 << 30, margin_bytes=1 << 30),),
     )
     assert [
-        ("~", "endpoints.main.listen", "router", "listen 127.0.0.1:1 -> unix:/run/x.sock", RELOADS),
+        ("~", "endpoints.main.listen", "router",
+         f"listen 127.0.0.1:{PORT} -> unix:/run/x.sock", RELOADS),
         ("~", "endpoints.main.api-keys-file", "router",
          "api-keys-file unset -> /run/keys", RELOADS),
         ("+", "endpoints.second", "router", "serves smol", "router opens [::1]:8"),
-        ("~", "router.drain-timeout", "router", "drain-timeout 2s -> 1m30s", RELOADS),
+        ("~", "router.drain-timeout", "router", "drain-timeout 2s -> 1m30s",
+         "router restarts after draining"),
         ("~", "host.ram", "router", "budget of host 3.0 GiB -> 7.0 GiB", RELOADS),
     ] == told(SMOL, new, live(SMOL))  # fmt: skip
 
@@ -227,7 +229,7 @@ def test_the_first_apply():
 
 def test_text_that_another_llmdecl_wrote():
     """Artefacts that differ under an equal plan are applied too, at their price."""
-    changes = diff(version(SMOL), version(SMOL, router_note="new"), live(SMOL))
+    changes = diff(version(SMOL), version(SMOL, router_note=True), live(SMOL))
     assert [("~", "router", "router restarts after draining")] == [
         (c.symbol.value, c.address, c.consequence) for c in changes.changes
     ]

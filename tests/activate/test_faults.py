@@ -66,13 +66,13 @@ def test_an_edit_killed_after_any_step_is_finished(machine, finish):
         stays.append(machine.pid("stays"))
 
     def change(after):
-        apply(machine.hands(after=after), content(NEW, router_note="new"))
+        apply(machine.hands(after=after), content(NEW, router_note=True))
 
     def check():
         hands = machine.hands()
         if finish == "apply":
-            machine.apply(NEW, router_note="new")
-            assert not machine.diff(NEW, router_note="new")
+            machine.apply(NEW, router_note=True)
+            assert not machine.diff(NEW, router_note=True)
         else:
             rollback(hands, hands.generations.load(1))
             assert not machine.diff(OLD)
