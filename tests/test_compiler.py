@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 from click.testing import CliRunner
-from test_golden import CASES, GOLDEN, read_case
+from test_golden import CASES, GOLDEN, read_case, with_parts
 
 from llmdecl.cli import root
 from llmdecl.cli.compile import write
@@ -95,3 +96,64 @@ def test_compiled_survives_json():
     """What is recorded of a compile can be read again."""
     compiled = compile_spec(*read_case(GOLDEN / "everything"))
     assert from_json(to_json(compiled), type(compiled)) == compiled
+
+
+def whole_case(name, folder):
+    """A golden case as files, with its parts in place."""
+    folder.mkdir(parents=True)
+    case = GOLDEN / name
+    (folder / "llmdecl.toml").write_text((case / "llmdecl.toml").read_text())
+    for file in ("facts.json", "llmdecl.lock"):
+        content = with_parts(json.loads((case / file).read_text()))
+        (folder / file).write_text(json.dumps(content))
+    return folder
+
+
+def run_verb(verb, folder, *words):
+    where = [f"--{name}-dir={folder / name}" for name in ("state", "store", "cache")]
+    facts = f"--facts={folder / 'facts.json'}"
+    return CliRunner().invoke(root, [verb, *words, str(folder), facts, *where])
+
+
+def test_compile_writes_the_golden_files(tmp_path):
+    """The verb writes what the compiler says, the same bytes from any folder, and no state."""
+    texts = []
+    for place in ("here", "there/and deeper"):
+        folder = whole_case("everything", tmp_path / place)
+        result = run_verb("compile", folder, "-o", str(folder / "out"))
+        assert result.exit_code == 0, result.output
+        assert not (folder / "state").exists()
+        out = folder / "out"
+        texts.append(
+            {str(p.relative_to(out)): p.read_text() for p in out.rglob("*") if p.is_file()}
+        )
+    assert texts[0] == texts[1]
+    expected = GOLDEN / "everything/expected"
+    for path in expected.rglob("*"):
+        if path.is_file():
+            assert texts[0][str(path.relative_to(expected))] == path.read_text()
+
+
+def test_compile_keeps_away_from_strangers(tmp_path):
+    """A folder with something else in it is not written to; that is wrong usage."""
+    folder = whole_case("minimal", tmp_path / "case")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/letter").write_text("dear")
+    result = run_verb("compile", folder, "-o", str(tmp_path / "out"))
+    assert isinstance(result.exception, click.UsageError) or result.exit_code == 2
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["letter"]
+
+
+def test_explain_model(tmp_path):
+    """Every flag stands there with its address and reason; an alias is as good as the name."""
+    folder = whole_case("everything", tmp_path / "case")
+    by_name, by_alias = run_verb("explain", folder, "big"), run_verb("explain", folder, "zeta")
+    assert by_name.exit_code == 0
+    assert by_name.output == by_alias.output
+    assert "15360" in by_name.output
+    assert "5000 per request (the spec says so), rounded up to 5120, x 3 slots as one pool" in (
+        by_name.output
+    )
+    page = json.loads(run_verb("explain", folder, "big", "--json").output)
+    flags = {setting["flag"]: setting for setting in page["model"]["settings"]}
+    assert flags["--prio"]["address"] == "models.big.extra-args"
