@@ -136,11 +136,14 @@ def stale(
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What a fetch would bring: `bytes` over the network, 0 for a link to a local file."""
+    """What a fetch would bring: `bytes` over the network, 0 for a link to a local file.
+
+    `stored_bytes` is what stays of it, `None` for an engine, whose lock has only the wheel's size.
+    """
 
     name: str
     bytes: int
-    stored_bytes: int
+    stored_bytes: int | None
 
 
 def missing(spec: Spec, lock: Lock, folders: Folders) -> tuple[Missing, ...]:
@@ -154,7 +157,7 @@ def missing(spec: Spec, lock: Lock, folders: Folders) -> tuple[Missing, ...]:
             folder = store.engine_folder(engine.digest, engine.package)
             if not folder.is_dir():
                 size = engine.package.file.size_bytes
-                found.append(Missing(want.address, size, size))
+                found.append(Missing(want.address, size, None))
     for source in wants.sources:
         locked = lock.weights.get(source.source)
         if locked is not None and not store.has_weights(locked.digest):

@@ -151,9 +151,11 @@ class Weights:
         match reference_of(want):
             case FileReference() as reference:
                 paths = file.find(reference, self._base, want.address)
-                self._progress.begin(want.source, None)
+                linked = self._store.is_linked(paths, locked.digest)
+                if not linked:
+                    self._progress.begin(want.source, None)
                 compare_file(want, locked, file.measure(paths, self._tools.digest, want.address))
-                if not self._store.is_linked(paths, locked.digest):
+                if not linked:
                     with self._store.guard(locked.digest, self._pip.stopped.is_set):
                         self._store.link_local(paths, locked.digest)
                 self._progress.done(want.source, "linked")

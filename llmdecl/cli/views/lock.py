@@ -36,7 +36,9 @@ def show_missing(missing: Sequence[Missing]) -> None:
     """What a fetch would bring."""
     for each in missing:
         if each.bytes:
-            size = f"download {format_bytes(each.bytes)}, keep {format_bytes(each.stored_bytes)}"
+            size = f"download {format_bytes(each.bytes)}"
+            if each.stored_bytes is not None:
+                size += f", keep {format_bytes(each.stored_bytes)}"
         else:
             size = "link to the local file"
         click.echo(f"+ {each.name}  {size}")
