@@ -100,12 +100,17 @@ async def _serve(places: Places) -> None:
         log.info("ready, pid %d, %d models", os.getpid(), len(config.models))
         await stopping.first.wait()
         log.info("draining")
-        await _unless(stopping.second, operator.drain())
+        await _unless(stopping.second, _drain(operator, data_path, keeper.config.drain_timeout_s))
     finally:
         control.close()
         await data_path.close()
         await keeper.close()
         world.close()
+
+
+async def _drain(operator: Operator, data_path: Server, timeout_s: float) -> None:
+    """Nobody new, and to those who are served their last byte."""
+    await asyncio.gather(operator.drain(), data_path.drain(timeout_s))
 
 
 async def _reload(reloader: Reloader) -> None:
