@@ -153,27 +153,6 @@ ENVIRONMENT_OWNED = Rule(
     """A variable of the model's environment would set a flag that the compiler writes, carry a
 secret, or pretend to be one of llmdecl's own. Use the spec's key instead.""",
 )
-NO_DEVICE = Rule(
-    "LD330",
-    "no-device",
-    ERROR,
-    """Layers are meant for an accelerator, but this version places models on the processor only.
-llama-server would fall back to the processor silently.""",
-)
-DEVICES_UNUSED = Rule(
-    "LD337",
-    "devices-unused",
-    WARNING,
-    """The spec declares accelerators, but this version places models on the processor only. The
-memory of devices is not planned and nothing is put there.""",
-)
-QUANTISED_V = Rule(
-    "LD331",
-    "quantised-v-without-flash-attn",
-    ERROR,
-    """A quantised V cache needs flash attention; llama.cpp refuses to start without it. Leave
-`flash-attn` out, or keep V in `f16`.""",
-)
 CACHE_TYPES_DIFFER = Rule(
     "LD332",
     "cache-types-differ",
@@ -247,9 +226,6 @@ RULES: tuple[Rule, ...] = (
     FLAG_OWNED,
     SETTING_UNSUPPORTED,
     ENVIRONMENT_OWNED,
-    NO_DEVICE,
-    DEVICES_UNUSED,
-    QUANTISED_V,
     CACHE_TYPES_DIFFER,
     CACHE_TYPE_UNEVEN,
     IDLE_SLOTS,

@@ -29,9 +29,6 @@ def plan_stack(spec: Spec, facts: Facts, lock: Lock) -> tuple[Plan | None, tuple
         for name, engine in sorted(spec.engines.items())
     }
     found = [*_unlocked(spec, facts, lock, engines), *_demands(engines, host)]
-    if spec.host and spec.host.devices:
-        summary = "devices are declared, but models are placed on the processor only"
-        found.append(rules.DEVICES_UNUSED.at("host.devices", summary))
     subjects: list[Subject] = []
     for name in sorted(spec.models):
         engine = choose_engine(name, spec.models[name], spec)

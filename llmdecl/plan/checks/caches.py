@@ -7,16 +7,11 @@ from llmdecl.memory.ggml import TYPES
 from llmdecl.plan import rules
 from llmdecl.plan.subject import Subject
 
-PLAIN = ("f32", "f16", "bf16")
-
 
 def check_caches(subject: Subject) -> Iterator[Diagnostic]:
-    """Types of K and V, flash attention, the prompt cache (src/llama-context.cpp:3835-3848)."""
+    """Types of K and V, the prompt cache (src/llama-context.cpp:3835-3848)."""
     context, shape = subject.server.context, subject.server.shape
     k, v = context.cache_type_k, context.cache_type_v
-    if v.value not in PLAIN and not context.flash_attn.value:
-        summary = f"`cache-type-v` is `{v.value}` and `flash-attn` is off"
-        yield rules.QUANTISED_V.at(v.address, summary)
     if shape.mla and k.value != v.value:
         summary = (
             f"`cache-type-k` is `{k.value}` and `cache-type-v` is `{v.value}`, one cache for both"
@@ -43,11 +38,3 @@ def check_architecture(subject: Subject) -> Iterator[Diagnostic]:
         if not known:
             summary = f"the memory rules of `{gguf.architecture}` are not known exactly"
             yield rules.ARCHITECTURE_UNKNOWN.at(pinned.address, summary)
-
-
-def check_placement(subject: Subject) -> Iterator[Diagnostic]:
-    """Layers for accelerators are not silently left to the processor."""
-    layers = subject.server.computing.n_gpu_layers
-    if layers.value > 0:
-        summary = f"`n-gpu-layers` is {layers.value}, but models are placed on the processor only"
-        yield rules.NO_DEVICE.at(layers.address, summary)

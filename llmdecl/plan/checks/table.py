@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from llmdecl.plan.checks.caches import check_architecture, check_caches, check_placement
+from llmdecl.plan.checks.caches import check_architecture, check_caches
 from llmdecl.plan.checks.companions import check_companions
 from llmdecl.plan.checks.context import check_context
 from llmdecl.plan.checks.file_type import check_file_type
@@ -19,7 +19,6 @@ CHECKS: Mapping[str, Check] = {
     "task": check_task,
     "caches": check_caches,
     "architecture": check_architecture,
-    "placement": check_placement,
     "settings": check_settings,
     "extra-args": check_extra,
     "environment": check_environment,
