@@ -3,9 +3,7 @@
 import hashlib
 from pathlib import Path
 
-import gguf_writer as w
 import pytest
-from test_engine import ANSWERS, script
 
 from llmdecl.facts.digest import file_sha256
 from llmdecl.facts.engine import probe_engine
@@ -18,6 +16,8 @@ from llmdecl.spec.schema import Spec
 from llmdecl.store.layout import weights_digest, weights_files
 from llmdecl.store.model import Lock, LockedEngine, LockedFile, LockedPackage, LockedWeights
 from llmdecl.values import to_json
+from tests.facts import gguf_writer as w
+from tests.facts.test_engine import ANSWERS, script
 
 PYPI = "pypi:tiny==1.0/tiny/m.gguf"
 

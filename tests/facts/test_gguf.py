@@ -5,13 +5,13 @@ import os
 import struct
 import subprocess
 
-import gguf_writer as w
 import pytest
 
 from llmdecl.facts.gguf import read_gguf, read_header
 from llmdecl.facts.gguf_window import hop
 from llmdecl.facts.model import GgufFacts
 from llmdecl.values import from_json, to_json
+from tests.facts import gguf_writer as w
 
 
 def codes(found):

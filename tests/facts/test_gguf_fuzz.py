@@ -5,7 +5,6 @@ import struct
 import time
 import tracemalloc
 
-import gguf_writer as w
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from llmdecl.facts.gguf import read_gguf
 from llmdecl.facts.gguf_header import MAX_HEADER_BYTES, parse_header
 from llmdecl.facts.gguf_values import HeaderError
 from llmdecl.facts.gguf_window import Window
+from tests.facts import gguf_writer as w
 
 INTERESTING = (0, 1, 7, 31, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1)
 

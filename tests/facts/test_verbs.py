@@ -2,11 +2,11 @@
 
 import json
 
-import gguf_writer as w
 import pytest
-from test_engine import ANSWERS, script
 
 from llmdecl.cli import run
+from tests.facts import gguf_writer as w
+from tests.facts.test_engine import ANSWERS, script
 
 SPEC = """
 version = 1
