@@ -6,12 +6,11 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-from test_golden import GOLDEN, read_case
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from llmdecl.compiler import compile_spec
 from llmdecl.spec.schema import Spec
+from tests.test_golden import GOLDEN, read_case
 
 ROUNDS = 5
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 from click.testing import CliRunner
-from test_golden import CASES, GOLDEN, read_case, with_parts
 
 from llmdecl.cli import root
 from llmdecl.cli.compile import write
@@ -16,11 +15,12 @@ from llmdecl.compiler import compile_spec
 from llmdecl.plan.rules import RULES
 from llmdecl.router.config import RouterConfig
 from llmdecl.values import from_json, to_json
+from tests.test_golden import CASES, GOLDEN, read_case, with_parts
 
 PROGRAM = """
 import hashlib, sys
 sys.path.insert(0, sys.argv[1])
-from test_golden import CASES, read_case
+from tests.test_golden import CASES, read_case
 from llmdecl.compiler import compile_spec
 from llmdecl.values import to_json
 for case in CASES:
@@ -30,7 +30,7 @@ for case in CASES:
 
 def test_bytes_do_not_depend_on_process_or_folder(tmp_path):
     """Two processes with other hash seeds in other folders agree on every case."""
-    tests = str(Path(__file__).parent)
+    tests = str(Path(__file__).parent.parent)
     texts = {
         subprocess.run(
             [sys.executable, "-c", PROGRAM, tests],

@@ -4,11 +4,11 @@ import os
 from unittest import mock
 
 import pytest
-import supervisord_reader
-from test_golden import CASES, read_case
 
 from llmdecl.compiler import compile_spec
 from llmdecl.plan.model import Root
+from tests.emit import supervisord_reader
+from tests.test_golden import CASES, read_case
 
 GOOD = [case for case in CASES if (case / "expected/plan.json").exists()]
 

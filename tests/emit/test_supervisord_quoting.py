@@ -60,7 +60,7 @@ def test_empty_word_is_a_word():
 @given(TEXTS)
 def test_a_real_file_says_the_same(tmp_path_factory, text):
     """Also through supervisord's whole option parser, from a file on disk."""
-    from supervisord_reader import commands
+    from tests.emit.supervisord_reader import commands
 
     folder = tmp_path_factory.mktemp("conf")
     conf = "[supervisord]\nnodaemon = true\n[program:x]\ncommand = " + command([Word(text=text)])

@@ -1,7 +1,6 @@
 """Single rules of the ledger, where the measured rows don't reach."""
 
 import pytest
-from test_allocations import MODELS, TRUTH, parameters
 
 from llmdecl.facts.model import TensorGroup
 from llmdecl.memory.estimate import model_parts, process_parts, total_bytes
@@ -10,6 +9,7 @@ from llmdecl.memory.kv_cache import kv_cache_bytes
 from llmdecl.memory.model import MemoryPart
 from llmdecl.memory.prompts import checkpoint_bytes, prompt_cache_bytes
 from llmdecl.memory.weights import repacked, weights_bytes, weights_parts
+from tests.memory.test_allocations import MODELS, TRUTH, parameters
 
 LLAMA = MODELS["llama-3.1-8b-q4_k_m"]
 GEMMA = MODELS["gemma-3-12b-q4_k_m"]

@@ -6,7 +6,6 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_golden import CASES, GOLDEN, read_case
 
 from llmdecl.compiler import compile_spec
 from llmdecl.memory.hparams import shape_of
@@ -15,6 +14,7 @@ from llmdecl.memory.parameters import run_parameters
 from llmdecl.plan.model import Plan
 from llmdecl.spec.schema import Spec
 from llmdecl.values import from_json, to_json
+from tests.test_golden import CASES, GOLDEN, read_case
 
 GOOD = [case for case in CASES if (case / "expected/plan.json").exists()]
 EVERYTHING = read_case(GOLDEN / "everything")
