@@ -19,7 +19,7 @@ class Keys:
     def __init__(self, keys: tuple[bytes, ...]) -> None:
         self._digests = frozenset(_digest(key) for key in keys)
 
-    def admit(self, given: list[bytes]) -> bool:
+    def admit(self, given: tuple[bytes, ...]) -> bool:
         """One of the keys given is one of ours."""
         return any(_digest(key) in self._digests for key in given)
 

@@ -32,27 +32,16 @@ _DEAD_PROCESS_WAITS_S = (0.02, 0.05, 0.1, 0.2, 0.4)
 class Exchange:
     """Answers one request by a model. It is the `Receiver` of the model's answer."""
 
-    __slots__ = (
-        "_bytes_out",
-        "_client",
-        "_counts",
-        "_dechunker",
-        "_event_stream",
-        "_head",
-        "_lease",
-        "_loop",
-        "_model",
-        "_over",
-        "_refusals",
-        "_request",
-        "_retried",
-        "_server",
-        "_started",
-        "_status",
-        "_stream",
-        "_task",
-        "_upstream",
-    )
+    _status = 0
+    _bytes_out = 0
+    _event_stream = False
+    _refusals = 0
+    _retried = False
+    _over = False
+    _dechunker: Dechunker | None = None
+    _lease: Lease | None = None
+    _upstream: Upstream | None = None
+    _task: asyncio.Task[None] | None = None
 
     def __init__(
         self,
@@ -71,16 +60,6 @@ class Exchange:
         self._counts = server.metrics.of(model)
         self._loop = server.loop
         self._started = server.loop.time()
-        self._status = 0
-        self._bytes_out = 0
-        self._event_stream = False
-        self._refusals = 0
-        self._retried = False
-        self._over = False
-        self._dechunker: Dechunker | None = None
-        self._lease: Lease | None = None
-        self._upstream: Upstream | None = None
-        self._task: asyncio.Task[None] | None = None
         length = b"" if request.method != b"POST" else b"Content-Length: %d\r\n" % len(request.body)
         method = b"GET" if request.method == b"HEAD" else request.method
         self._head = b"%b %b HTTP/1.1\r\nHost: model\r\n%b%b\r\n" % (

@@ -113,7 +113,8 @@ class ClientConnection(asyncio.Protocol):
                 reject.close = True
                 raise
             request.refusal = reject
-        if request.expects_continue and self._exchange is None and not self._queue:
+        first = self._exchange is None and not self._queue
+        if request.expects_continue and first and not request.http10:
             self._transport.write(_CONTINUE)
 
     def on_body_bytes(self, count: int) -> None:

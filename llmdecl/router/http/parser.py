@@ -45,29 +45,29 @@ def _length(request: Request, value: bytes) -> None:
 
 
 def _coding(request: Request, value: bytes) -> None:
-    if value.strip().lower() != b"chunked" or request.http10:
+    if value.strip().lower() != b"chunked":
         raise Reject(400, "the only transfer coding is chunked", close=True)
     request.length = -1
 
 
 def _connection(request: Request, value: bytes) -> None:
-    request.hop_by_hop.extend(token.strip() for token in value.lower().split(b","))
+    request.hop_by_hop += tuple(token.strip() for token in value.lower().split(b","))
 
 
 def _expect(request: Request, value: bytes) -> None:
     if value.strip().lower() != b"100-continue":
         raise Reject(417, "the only expectation is 100-continue", close=True)
-    request.expects_continue = not request.http10
+    request.expects_continue = True
 
 
 def _bearer(request: Request, value: bytes) -> None:
     scheme, _, key = value.partition(b" ")
     if scheme.lower() == b"bearer":
-        request.keys.append(key.strip())
+        request.keys += (key.strip(),)
 
 
 def _key(request: Request, value: bytes) -> None:
-    request.keys.append(value)
+    request.keys += (value,)
 
 
 def _origin(request: Request, value: bytes) -> None:
@@ -109,7 +109,7 @@ _SPECIAL: Mapping[bytes, Callable[[Request, bytes], None]] = MappingProxyType(
 )
 """Headers that stop here."""
 
-_USUAL: tuple[list[bytes], ...] = ([], [b"keep-alive"], [b"close"])
+_USUAL: tuple[tuple[bytes, ...], ...] = ((), (b"keep-alive",), (b"close",))
 
 
 class Sink(Protocol):
@@ -131,44 +131,38 @@ class RequestParser:
     __slots__ = (
         "_body",
         "_body_bytes",
+        "_count",
         "_fed",
-        "_headers",
+        "_forward",
         "_parser",
         "_request",
         "_sink",
-        "_url",
+        "_size",
+        "in_body",
+        "in_head",
     )
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._parser = httptools.HttpRequestParser(self)
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._request: Request | None = None
+        self._request = Request()
+        self._forward: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._body_bytes = 0
-        self._fed = 0
-
-    @property
-    def in_head(self) -> bool:
+        self._body_bytes = self._count = self._size = self._fed = 0
+        self.in_head = False
         """Some of a head has come, but not all."""
-        return self._fed > 0 and self._request is None
-
-    @property
-    def in_body(self) -> bool:
+        self.in_body = False
         """A head has come whose body has not."""
-        return self._request is not None
 
     def feed(self, data: bytes) -> None:
         """Raises `Reject`; requests that were whole before have gone to the sink."""
-        self._fed += len(data)
+        begun = self.in_head or self.in_body
         while True:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]  # the offer was not taken: HTTP/1.1 goes on
                 if data:
-                    self._fed = len(data)
                     continue
             except httptools.HttpParserCallbackError as error:
                 cause = error.__context__
@@ -176,33 +170,61 @@ class RequestParser:
             except httptools.HttpParserError as error:
                 raise Reject(400, f"not a valid HTTP/1.1 request: {error}", close=True) from None
             break
-        if self._request is None:
-            if self._fed > HEAD_BYTES:
-                raise Reject(_TOO_BIG, f"more than {HEAD_BYTES} bytes of headers", close=True)
-        elif self._fed > HEAD_BYTES + FRAMING_BYTES + 16 * self._body_bytes:
+        if begun:
+            self._bound(len(data))
+
+    def _bound(self, fed: int) -> None:
+        """What llhttp holds of an unfinished head, chunk extension or trailer is bounded."""
+        self._fed += fed
+        if self.in_head and self._fed > HEAD_BYTES:
+            raise Reject(_TOO_BIG, f"more than {HEAD_BYTES} bytes of headers", close=True)
+        if self.in_body and self._fed > HEAD_BYTES + FRAMING_BYTES + 16 * self._body_bytes:
             raise Reject(400, "chunk framing much larger than the body", close=True)
 
     # what llhttp calls
 
+    def on_message_begin(self) -> None:
+        """A head starts."""
+        self.in_head = True
+        self._request = Request()
+        self._count = self._size = self._fed = 0
+
     def on_url(self, url: bytes) -> None:
         """Part of the target."""
-        self._url += url
+        self._request.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; a trailer is dropped."""
-        if self._request is None:
-            self._headers.append((name, value))
+        if not self.in_head:
+            return
+        self._count += 1
+        self._size += len(name) + len(value) + 4
+        special = _SPECIAL.get(name.lower())
+        if special is None:
+            self._forward.append((name, value))
+        else:
+            special(self._request, value)
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        if len(self._headers) > HEADER_COUNT:
+        request, parser = self._request, self._parser
+        if self._count > HEADER_COUNT:
             raise Reject(_TOO_BIG, f"more than {HEADER_COUNT} headers", close=True)
-        size = len(self._url) + sum(len(n) + len(v) + 4 for n, v in self._headers)
-        if size > HEAD_BYTES:
+        if self._size + len(request.target) > HEAD_BYTES:
             raise Reject(_TOO_BIG, f"more than {HEAD_BYTES} bytes of headers", close=True)
-        request = self._head()
+        request.method = parser.get_method()
+        _check_version(request, parser.get_http_version())
+        _check_target(request)
+        if not request.host and not request.http10:
+            raise Reject(400, "exactly one well-formed Host header is needed", close=True)
+        request.keep_alive = not request.http10 and parser.should_keep_alive()
+        forward, self._forward = self._forward, []
+        if request.hop_by_hop not in _USUAL:
+            named = set(request.hop_by_hop)
+            forward = [header for header in forward if header[0].lower() not in named]
+        request.forward = b"".join([b"%b: %b\r\n" % header for header in forward])
         self._sink.on_head(request)
-        self._request = request
+        self.in_head, self.in_body = False, True
 
     def on_body(self, data: bytes) -> None:
         """Part of the body, out of its framing."""
@@ -215,46 +237,30 @@ class RequestParser:
     def on_message_complete(self) -> None:
         """The request is whole."""
         request, body = self._request, self._body
-        assert request is not None
-        request.body = body[0] if len(body) == 1 else b"".join(body)
-        self._request, self._body, self._headers = None, [], []
-        self._url, self._body_bytes, self._fed = b"", 0, 0
+        if body:
+            request.body = body[0] if len(body) == 1 else b"".join(body)
+            self._body, self._body_bytes = [], 0
+        self.in_body = False
         self._sink.on_request(request)
 
-    def _head(self) -> Request:
-        parser, url = self._parser, self._url
-        version = parser.get_http_version()
-        if version not in {"1.1", "1.0"}:
-            raise Reject(400, f"HTTP/{version} is not spoken here", close=True)
-        request = Request(
-            method=parser.get_method(),
-            target=url,
-            keep_alive=parser.should_keep_alive() and version == "1.1",
-            http10=version == "1.0",
-        )
-        if request.method == b"CONNECT":
-            raise Reject(400, "this is no proxy", close=True)
-        if not (url.startswith(b"/") or (url == b"*" and request.method == b"OPTIONS")):
-            raise Reject(400, "the target must be a path", close=True)
-        if b"#" in url:
-            raise Reject(400, "a target has no fragment", close=True)
-        request.path, _, request.query = url.partition(b"?")
-        _read_headers(request, self._headers)
-        return request
+
+def _check_version(request: Request, version: str) -> None:
+    if version == "1.1":
+        return
+    if version != "1.0":
+        raise Reject(400, f"HTTP/{version} is not spoken here", close=True)
+    request.http10 = True
+    if request.length < 0:
+        raise Reject(400, "HTTP/1.0 has no transfer codings", close=True)
 
 
-def _read_headers(request: Request, headers: list[tuple[bytes, bytes]]) -> None:
-    """Fill `request` from its headers; raises `Reject`."""
-    keep = []
-    for header in headers:
-        special = _SPECIAL.get(header[0].lower())
-        if special is None:
-            keep.append(header)
-        else:
-            special(request, header[1])
-    if not request.host and not request.http10:
-        raise Reject(400, "exactly one well-formed Host header is needed", close=True)
-    if request.hop_by_hop not in _USUAL:
-        named = set(request.hop_by_hop)
-        keep = [header for header in keep if header[0].lower() not in named]
-    request.forward = b"".join([b"%b: %b\r\n" % header for header in keep])
+def _check_target(request: Request) -> None:
+    """Only a path with a query, or `*` for OPTIONS: no proxy's forms, no fragment."""
+    target = request.target
+    if request.method == b"CONNECT":
+        raise Reject(400, "this is no proxy", close=True)
+    if not (target.startswith(b"/") or (target == b"*" and request.method == b"OPTIONS")):
+        raise Reject(400, "the target must be a path", close=True)
+    if b"#" in target:
+        raise Reject(400, "a target has no fragment", close=True)
+    request.path, _, request.query = target.partition(b"?")

@@ -1,6 +1,5 @@
 """A request as the router needs it."""
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llmdecl.router.routes import Route
@@ -23,36 +22,35 @@ class Reject(Exception):  # noqa: N818  # an answer, not a fault
         self.headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(slots=True, eq=False)
 class Request:
-    """One request with its whole body.
+    """One request with its whole body. Defaults are the class's: a request sets what it has.
 
     `forward` holds the header lines a model may see, each with its CRLF: no hop-by-hop header, no
     credential, neither Host nor framing. `target` is path and query as sent.
     """
 
-    method: bytes
-    target: bytes
-    keep_alive: bool
-    http10: bool
-    host: bytes = b""
-    path: bytes = b""
-    query: bytes = b""
-    route: Route | None = None
-    forward: bytes = b""
-    origin: bytes = b""
-    keys: list[bytes] = field(default_factory=list)
+    method = b""
+    target = b""
+    path = b""
+    query = b""
+    http10 = False
+    keep_alive = True
+    host = b""
+    forward = b""
+    origin = b""
+    keys: tuple[bytes, ...] = ()
     """What the client gave as API keys."""
-    hop_by_hop: list[bytes] = field(default_factory=list)
+    hop_by_hop: tuple[bytes, ...] = ()
     """What the Connection header named."""
-    expects_continue: bool = False
-    length: int = 0
+    expects_continue = False
+    length = 0
     """Of the body as announced; -1 when chunked."""
-    refusal: Reject | None = None
-    body: bytes = b""
+    body = b""
+    route: Route | None = None
     site: "Site | None" = None
     """The endpoint as it was when the head came."""
-    cors: bytes = b""
+    refusal: Reject | None = None
+    cors = b""
     """Header lines for a browser of an allowed origin."""
-    preflight: bytes = b""
+    preflight = b""
     """What `Access-Control-Request-Headers` asked for."""
