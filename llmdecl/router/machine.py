@@ -198,7 +198,9 @@ def _from_stopping(process: Process, event: Event, now: float, limits: Limits) -
         case Spawned(pid) if process.pid is None:
             stopping = replace(process, pid=pid, deadline=now + limits.stop_s)
             return stopping, (WatchExit(pid), StopProgram(pid))
-        case NotSpawned() | Exited():
+        case NotSpawned() if process.pid is None:
+            return _refusing(_gone(process, now))
+        case Exited():
             return _refusing(_gone(process, now))
         case Overdue() if process.pid is not None:
             return replace(process, deadline=now + limits.stop_s), (KillProcess(process.pid),)
