@@ -8,7 +8,7 @@ from llmdecl.spec.address import Path, address, name_of
 from llmdecl.spec.judge import judge
 from llmdecl.spec.kinds import SPEC, Items, Kind, Named, Record, Variants, fields
 from llmdecl.spec.rules import LATER_CHOICE, MISSING_KEY, NOT_A_CHOICE, WRONG_TYPE
-from llmdecl.spec.unknown import unknown_key
+from llmdecl.spec.unknown import nearest, unknown_key
 from llmdecl.spec.words import listed, shown
 
 
@@ -74,6 +74,21 @@ def explain(fault: Fault, tree: object) -> Diagnostic:
     if verdict is None:  # pydantic knows better: never seen, and still said
         return WRONG_TYPE.at(where, f"`{key}` is not what this key takes")
     return verdict.rule.at(where, verdict.summary, notes=verdict.notes, help=verdict.help)
+
+
+def one_cause_once(faults: Iterable[Fault], tree: object) -> tuple[Fault, ...]:
+    """Without the missing keys that are there, misspelt: `lisen` is one mistake, not two."""
+    all_faults = tuple(faults)
+    meant = {_meant(fault, tree) for fault in all_faults if fault.kind is None}
+    return tuple(fault for fault in all_faults if not (fault.missing and fault.path in meant))
+
+
+def _meant(fault: Fault, tree: object) -> Path | None:
+    beside = _at(tree, fault.path[:-1])
+    if not isinstance(fault.table, Record) or not isinstance(beside, dict):
+        return None
+    near = nearest(fault.table.table, str(fault.path[-1]), beside)
+    return None if near is None else (*fault.path[:-1], near)
 
 
 def _tag(path: Path, kind: Variants, value: Mapping[str, object]) -> Diagnostic:

@@ -53,7 +53,22 @@ def judge(key: str, kind: Kind, value: object) -> Verdict | None:
     if not fitting:
         return Verdict(WRONG_TYPE, f"`{key}` is {article(value)}, not {wanted(alternatives)}")
     verdicts = [_within(key, each, value) for each in fitting]
-    return None if None in verdicts else verdicts[0]
+    if None in verdicts:
+        return None
+    return _quoted_number(key, alternatives, value) or verdicts[0]
+
+
+def _quoted_number(key: str, kinds: tuple[Kind, ...], value: object) -> Verdict | None:
+    """`"4096"` where a number or a word belongs is a number in quotes, not a wrong word."""
+    number = next((each for each in kinds if isinstance(each, Number)), None)
+    if number is None or not isinstance(value, str) or not re.fullmatch("[0-9]{1,18}", value):
+        return None
+    fits = _within(key, number, int(value)) is None
+    return Verdict(
+        WRONG_TYPE,
+        f"`{key}` is a string, not {wanted(kinds)}",
+        help=(f"`{key} = {int(value)}`",) if fits else (),
+    )
 
 
 def _is_of(kind: Kind, value: object) -> bool:

@@ -9,7 +9,7 @@ from llmdecl.spec.judge import judge
 from llmdecl.spec.kinds import Items, Kind, Record, fields
 from llmdecl.spec.later import LATER_KEYS
 from llmdecl.spec.rules import LATER_KEY, MISPLACED_KEY, UNKNOWN_KEY
-from llmdecl.spec.schema import Table
+from llmdecl.spec.schema import Spec, Table
 
 SHORT: Mapping[str, str] = {
     "c": "ctx-size",
@@ -62,12 +62,10 @@ def unknown_key(path: Path, kind: Kind, beside: object) -> Diagnostic:
     later = _later(kind.table, key)
     if later is not None:
         return LATER_KEY.at(where, f"`{key}` is not supported yet", notes=(later,))
-    near = _near(kind.table, key, siblings)
+    near = nearest(kind.table, key, siblings)
     home = None if near else _home(path, kind.table, key)
     if home is not None:
-        return MISPLACED_KEY.at(
-            where, f"`{key}` does not belong here", help=(f"it is a key of `{home}`",)
-        )
+        return MISPLACED_KEY.at(where, f"`{key}` does not belong here", help=(home,))
     owned = OWNED.get(key) if "ctx-size" in fields(kind.table) else None
     return UNKNOWN_KEY.at(
         where,
@@ -88,7 +86,7 @@ def _later(table: type[Table], key: str) -> str | None:
     )
 
 
-def _near(table: type[Table], key: str, siblings: Mapping[str, object]) -> str | None:
+def nearest(table: type[Table], key: str, siblings: Mapping[str, object]) -> str | None:
     """A real key that may have been meant: not given already, and the value is one for it."""
     known = fields(table)
     kebab = key.replace("_", "-").replace(" ", "-").lstrip("-").lower()
@@ -101,14 +99,16 @@ def _near(table: type[Table], key: str, siblings: Mapping[str, object]) -> str |
 
 
 def _home(path: Path, table: type[Table], key: str) -> str | None:
-    """The address of the table, above, below or beside this one, that has the key."""
+    """Where the key belongs: a table above, below or beside this one, or the top of the spec."""
     for name, kind in fields(table).items():
         inner = kind.item if isinstance(kind, Items) else kind
         if isinstance(inner, Record) and key in fields(inner.table):
-            return address(*path[:-1], name)
+            return f"it is a key of `{address(*path[:-1], name)}`"
+    if key in fields(Spec):
+        return "it is a key of the spec itself: write it above the first table"
     for names, candidate in _tables(path):
         if key in fields(candidate) and candidate is not table:
-            return names
+            return f"it is a key of `{names}`"
     return None
 
 

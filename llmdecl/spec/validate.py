@@ -9,7 +9,7 @@ from llmdecl.diagnostics import Diagnostic, has_errors
 from llmdecl.spec.address import parse_address
 from llmdecl.spec.checks.table import CHECKS
 from llmdecl.spec.dots import Moves, unquoted
-from llmdecl.spec.errors import explain, faults, nulls
+from llmdecl.spec.errors import explain, faults, nulls, one_cause_once
 from llmdecl.spec.mend import mended
 from llmdecl.spec.schema import Spec
 
@@ -29,9 +29,8 @@ def validate(
     told = {problem.address for problem in found}
     frozen = _frozen(meant)
     spec, wrong = _checked(frozen)
-    found += [
-        each for each in (explain(fault, frozen) for fault in wrong) if each.address not in told
-    ]
+    causes = (explain(fault, frozen) for fault in one_cause_once(wrong, frozen))
+    found += [each for each in causes if each.address not in told]
     refused = {fault.path for fault in wrong}
     partial = spec
     for _ in range(_ROUNDS):

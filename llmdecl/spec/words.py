@@ -86,7 +86,7 @@ def _noun(kind: Kind) -> str:  # noqa: C901, PLR0912  # one arm a kind
         case Choice(values=values):
             return f"one of {listed([str(value) for value in values])}"
         case Items(item=item):
-            return f"a list, of {_plural(item)}"
+            return f"a list of {_plural(item)}"
         case Record() | Variants() | Named():
             return "a table"
         case Either(kinds=kinds):

@@ -51,7 +51,8 @@ def _variables(
     for name in environment or {}:
         where = address(*path, "environment", name)
         if not _VARIABLE.fullmatch(name):
-            yield BAD_VARIABLE.at(where, f"`{shown(name)}` can't be the name of a variable")
+            called = f"`{shown(name)}`" if name else "an empty string"
+            yield BAD_VARIABLE.at(where, f"{called} can't be the name of a variable")
         elif name.startswith("LLAMA_"):
             yield RESERVED_VARIABLE.at(
                 where,

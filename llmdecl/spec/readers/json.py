@@ -48,7 +48,8 @@ def parse(text: str, file: str) -> tuple[Tree | None, tuple[Diagnostic, ...]]:
     if is_too_deep(tree):
         return None, (too_deep(file),)
     if not isinstance(tree, dict):
-        return None, (WRONG_TYPE.at(file, f"`{file}` is not one object with the spec's keys"),)
+        summary = f"`{file}` is not one object with the spec's keys"
+        return None, (WRONG_TYPE.at(file, summary, span=Span(file, 1, 1, 1, 1)),)
     return tree, ()
 
 

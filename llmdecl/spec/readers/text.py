@@ -85,7 +85,8 @@ def _at(file: str, line: int, column: int) -> Span:
 
 def too_deep(file: str) -> Diagnostic:
     """The tree of `file` has more levels than can be meant."""
-    return TOO_DEEP.at(file, f"`{file}` nests tables and lists more than {MAX_DEPTH} levels deep")
+    summary = f"`{file}` nests tables and lists more than {MAX_DEPTH} levels deep"
+    return TOO_DEEP.at(file, summary, span=Span(file, 1, 1, 1, 1))
 
 
 def is_too_deep(tree: object) -> bool:
