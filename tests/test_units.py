@@ -164,7 +164,7 @@ def test_whole_seconds_survive(seconds):
     )
 )
 def test_patterns_of_the_schema_agree(text):
-    """JSON Schema's patterns take the sizes and durations that are read, and no others of a form."""
+    """JSON Schema's patterns take the sizes and durations that are read."""
     if _reads(parse_bytes, text):
         assert re.search(SIZE_PATTERN, text)
     assert _reads(parse_duration_s, text) == bool(re.fullmatch(DURATION_PATTERN, text))

@@ -34,12 +34,7 @@ class Listen:
         if self.port != other.port:
             return False
         mine, its = self._hosts(), other._hosts()
-        wild = {"::", "0.0.0.0"}  # noqa: S104  # compared, not listened on
-        if mine & wild or its & wild:
-            return bool(
-                "::" in mine | its or (any("." in h for h in mine) and any("." in h for h in its))
-            )
-        return bool(mine & its)
+        return bool(mine & its) or _covers(mine, its) or _covers(its, mine)
 
     def _ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         try:
@@ -53,6 +48,13 @@ class Listen:
             return frozenset({str(address)})
         name = (self.host or "").lower()
         return frozenset({"127.0.0.1", "::1"} if name == "localhost" else {name})
+
+
+def _covers(hosts: frozenset[str], others: frozenset[str]) -> bool:
+    """Whether `hosts` is a wildcard that takes some of the `others`."""
+    if "::" in hosts:
+        return True
+    return "0.0.0.0" in hosts and any(":" not in host for host in others)  # noqa: S104  # compared
 
 
 def parse_listen(text: str) -> Listen:

@@ -222,8 +222,8 @@ UNKNOWN_ENGINE = Rule(
     "LD138",
     "unknown-engine",
     _E,
-    """A model (or `[defaults]`) names an engine that `[engines]` does not have: it is misspelt, or not
-declared.""",
+    """A model (or `[defaults]`) names an engine that `[engines]` does not have: it is misspelt or
+not declared.""",
 )
 ENGINE_NOT_CHOSEN = Rule(
     "LD139",

@@ -56,7 +56,7 @@ def test_tabs_and_wide_characters(spec):
     column = line.index("x") + 1
     lines = shown(RULE.at("a", "b", span=Span(str(spec), 3, column, 3, column + 1)))
     assert "3 |     g = '漢字é', x = 1" == lines[3]
-    assert "  |" + " " * 20 + "^" == lines[4]
+    assert "  |" + " " * 18 + "^" == lines[4]
 
 
 def test_long_lines_and_control_characters(spec):

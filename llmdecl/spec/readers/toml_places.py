@@ -90,9 +90,10 @@ class TomlPlaces:
         return Span(self._file, whole.line, whole.column, end.end_line, end.end_column)
 
     def _pair(self, node: "Node", base: Path) -> None:
-        key, value = node.children[0], node.children[-1]
-        if key.type not in _KEYS:
+        pair = [child for child in node.named_children if child.type != "comment"]
+        if len(pair) != 2 or pair[0].type not in _KEYS:
             return
+        key, value = pair
         path = base
         parts = list(_parts(key))
         for position, (part, place) in enumerate(parts):
