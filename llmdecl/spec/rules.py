@@ -266,6 +266,13 @@ DUPLICATE_DEVICE = Rule(
     _E,
     """Two declared devices have one `id`, by which models and budgets are told apart.""",
 )
+RELATIVE_KEYS_FILE = Rule(
+    "LD145",
+    "keys-file-relative",
+    _E,
+    """The router reads the file of keys, and runs in no folder of yours: the path is absolute, and
+`~` is not expanded. Keys themselves are never in the spec.""",
+)
 GPU_LAYERS = Rule(
     "LD146",
     "gpu-layers-unsupported",
@@ -377,6 +384,7 @@ RULES: tuple[Rule, ...] = (
     BAD_SOURCE,
     LATER_SOURCE,
     DUPLICATE_DEVICE,
+    RELATIVE_KEYS_FILE,
     GPU_LAYERS,
     UBATCH_ABOVE_BATCH,
     CONTROL_CHARACTER,

@@ -364,7 +364,7 @@ class Endpoint(Table):
         None, description='names of the models that it serves; default `["*"]`, all'
     )
     api_keys_file: Text | None = Field(
-        None, description="a file with one key a line; requests must bring one of them"
+        None, description="absolute path of a file with one key a line; requests must bring one"
     )
 
 

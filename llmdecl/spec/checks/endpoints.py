@@ -11,6 +11,7 @@ from llmdecl.spec.rules import (
     BAD_LISTEN,
     DUPLICATE_ADDRESS,
     OPEN_LISTEN,
+    RELATIVE_KEYS_FILE,
     UNKNOWN_MODEL,
     UNSERVED_MODEL,
 )
@@ -23,6 +24,7 @@ def check(spec: Spec) -> Iterator[Diagnostic]:
     listens: dict[str, Listen] = {}
     for name, endpoint in sorted(spec.endpoints.items()):
         where = address("endpoints", name, "listen")
+        yield from _keys_file(name, endpoint.api_keys_file)
         try:
             listens[name] = parse_listen(endpoint.listen)
         except ValueError as error:
@@ -42,6 +44,14 @@ def check(spec: Spec) -> Iterator[Diagnostic]:
             )
     if spec.models and spec.endpoints:
         yield from _served(spec)
+
+
+def _keys_file(name: str, path: str | None) -> Iterator[Diagnostic]:
+    if path is not None and not path.startswith("/"):
+        yield RELATIVE_KEYS_FILE.at(
+            address("endpoints", name, "api-keys-file"),
+            f"`api-keys-file` is `{shown(path)}`, which is no absolute path",
+        )
 
 
 def _served(spec: Spec) -> Iterator[Diagnostic]:
