@@ -60,7 +60,7 @@ def test_ttl_alias_and_sampling_edits_reload_the_router_only(stack, spec_text):
         assert stream.readline().startswith(b"data: ")
         stack.edit(
             'aliases = ["gpt-4o-mini"]',
-            'aliases = ["tiny:latest"]\nttl = "1h"\nsampling = { temperature = 0.0 }',
+            'aliases = ["tiny"]\nttl = "1h"\nsampling = { temperature = 0.0 }',
         )
         shown = stack.cli("plan", "--detailed-exitcode", expect=2)
         assert "router" in shown
@@ -68,7 +68,7 @@ def test_ttl_alias_and_sampling_edits_reload_the_router_only(stack, spec_text):
         chunks = stream.read()
     assert chunks.rstrip().endswith(b"data: [DONE]"), chunks[-300:]
     assert pids == {part: stack.pid(part) for part in pids}
-    assert ask(stack, "tiny")["choices"][0]["text"]
+    assert ask(stack, "tiny:latest")["choices"][0]["text"]
     with pytest.raises(urllib.error.HTTPError) as gone:
         ask(stack, "gpt-4o-mini")
     assert 404 == gone.value.code
