@@ -1,8 +1,11 @@
 """What must hold before a generation counts as good: models that are to run answer."""
 
+from pathlib import Path
+
 from llmdecl.activate.ask import context_as_planned, one_token
 from llmdecl.activate.generations import Generation
 from llmdecl.activate.hands import Task
+from llmdecl.activate.logs import log_file, settled_tail
 from llmdecl.activate.router_client import Answer, log_notes
 from llmdecl.activate.rules import MODEL_START_FAILED, NO_ROOM
 from llmdecl.diagnostics import Diagnostic, Failure
@@ -37,13 +40,15 @@ def _started(task: Task, model: ModelPlan) -> bool:
             )
         )
         return False
-    raise Failure(not_started(model.name, answer), status=3)
+    logs = task.hands.folders.state / "logs"
+    raise Failure(not_started(model.name, answer, logs), status=3)
 
 
-def not_started(name: str, answer: Answer) -> Diagnostic:
+def not_started(name: str, answer: Answer, logs: Path) -> Diagnostic:
     """A model did not become ready, with the end of its log."""
+    end = settled_tail(log_file(logs, name), 12) or answer.log_tail.splitlines()
     return MODEL_START_FAILED.at(
         f"models.{name}",
         f"`{name}` does not start: {answer.error or f'status {answer.status}'}",
-        notes=log_notes(answer.log_tail),
+        notes=log_notes("\n".join(end)),
     )

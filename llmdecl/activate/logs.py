@@ -35,6 +35,26 @@ def tail(path: Path, lines: int) -> list[str]:
     return data.decode(errors="replace").splitlines()[-lines:]
 
 
+def settled_tail(path: Path, lines: int, *, quiet_s: float = 0.2, limit_s: float = 2) -> list[str]:
+    """The same, once nothing was written for `quiet_s`.
+
+    A process's last words pass through supervisord and reach the file after its exit is seen.
+    """
+    deadline = time.monotonic() + limit_s
+    before, now = None, _size(path)
+    while before != now and time.monotonic() < deadline:
+        time.sleep(quiet_s)
+        before, now = now, _size(path)
+    return tail(path, lines)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 class Follower:
     """Lines of a log as they are written.
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from llmdecl.activate.rules import (
-    MODEL_REFUSED,
-    MODEL_START_FAILED,
     NO_GENERATION,
     NOT_CONFIRMED,
     STACK_DOWN,
@@ -124,19 +122,13 @@ def require_router(hands: "Hands") -> None:
         )
 
 
-def require_done(model: str, verb: str, answer: "Answer") -> None:
+def require_done(model: str, verb: str, answer: "Answer", where: Folders) -> None:
     """A Failure (status 3) when the router could not do it."""
-    from llmdecl.activate.router_client import log_notes
+    from llmdecl.activate.gates import not_started
+    from llmdecl.activate.router_client import refused
 
     if answer.ok:
         return
-    rule = MODEL_START_FAILED if answer.log_tail else MODEL_REFUSED
-    reason = answer.error or f"status {answer.status}"
-    raise Failure(
-        rule.at(
-            f"models.{model}",
-            f"can't {verb} `{model}`: {reason}",
-            notes=log_notes(answer.log_tail),
-        ),
-        status=3,
-    )
+    if answer.log_tail:
+        raise Failure(not_started(model, answer, where.state / "logs"), status=3)
+    raise Failure(refused(model, verb, answer), status=3)

@@ -12,6 +12,7 @@ from llmdecl.activate.hands import Hands, Task
 from llmdecl.activate.journal import Journal, JournalFile
 from llmdecl.activate.router_client import RouterClient
 from llmdecl.diagnostics import Failure
+from llmdecl.paths import folders
 from llmdecl.plan.model import Address
 
 from .conftest import model, stack_plan
@@ -89,7 +90,8 @@ def test_no_room_for_what_ran_before(short_tmp, load, warned):
     """An on-demand model that finds no memory is a warning; a startup model fails its gate."""
     plan = stack_plan(model("smol", load=load))
     with scripted(short_tmp, reply(503, '{"error": "others use the memory"}')) as client:
-        hands = Hands(None, None, client, None, JournalFile(short_tmp))
+        where = folders(state=short_tmp, environment={})
+        hands = Hands(where, None, client, None, JournalFile(short_tmp))
         journal = Journal(verb="apply", pid=1, target=1, previous=None, restart=("smol",))
         task = Task(hands, journal, drain_timeout_s=1)
         goal = type("Goal", (), {"plan": plan})
