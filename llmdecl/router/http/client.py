@@ -254,6 +254,8 @@ class ClientConnection(asyncio.Protocol):
         self._server.metrics.of("").codes[reject.status] += 1
         self._closing = True
         self._since = self._server.now
+        self._parser = RequestParser(self)  # what it held of a body is no longer needed
+        self._forget_body()
         self._transport.write(rejected(reject, close=True))
         if self._transport.can_write_eof():
             self._transport.write_eof()

@@ -134,6 +134,7 @@ class RequestParser:
         "_count",
         "_fed",
         "_forward",
+        "_offered",
         "_parser",
         "_request",
         "_sink",
@@ -149,6 +150,7 @@ class RequestParser:
         self._forward: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._body_bytes = self._count = self._size = self._fed = 0
+        self._offered = False
         self.in_head = False
         """Some of a head has come, but not all."""
         self.in_body = False
@@ -156,22 +158,30 @@ class RequestParser:
 
     def feed(self, data: bytes) -> None:
         """Raises `Reject`; requests that were whole before have gone to the sink."""
-        begun = self.in_head or self.in_body
+        begun = self._request
         while True:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :]  # the offer was not taken: HTTP/1.1 goes on
+                data = data[upgrade.args[0] :]
+                self._decline()
                 if data:
                     continue
             except httptools.HttpParserCallbackError as error:
                 cause = error.__context__
                 raise (cause if isinstance(cause, Reject) else error) from None
             except httptools.HttpParserError as error:
-                raise Reject(400, f"not a valid HTTP/1.1 request: {error}", close=True) from None
+                raise Reject(400, f"not a valid request: {error}", close=True) from None
             break
-        if begun:
+        if begun is self._request:
             self._bound(len(data))
+
+    def _decline(self) -> None:
+        """An offer to upgrade is not taken. llhttp has stopped behind the head, for a body in
+        another protocol: a head with the same framing brings it back to HTTP/1.1."""
+        length = self._request.length
+        framing = b"Transfer-Encoding: chunked" if length < 0 else b"Content-Length: %d" % length
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
 
     def _bound(self, fed: int) -> None:
         """What llhttp holds of an unfinished head, chunk extension or trailer is bounded."""
@@ -185,13 +195,16 @@ class RequestParser:
 
     def on_message_begin(self) -> None:
         """A head starts."""
+        if self._offered:
+            return
         self.in_head = True
         self._request = Request()
         self._count = self._size = self._fed = 0
 
     def on_url(self, url: bytes) -> None:
         """Part of the target."""
-        self._request.target += url
+        if not self._offered:
+            self._request.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; a trailer is dropped."""
@@ -208,6 +221,9 @@ class RequestParser:
     def on_headers_complete(self) -> None:
         """The head is whole."""
         request, parser = self._request, self._parser
+        if self._offered:
+            self._offered = False
+            return
         if self._count > HEADER_COUNT:
             raise Reject(_TOO_BIG, f"more than {HEADER_COUNT} headers", close=True)
         if self._size + len(request.target) > HEAD_BYTES:
@@ -225,6 +241,7 @@ class RequestParser:
         request.forward = b"".join([b"%b: %b\r\n" % header for header in forward])
         self._sink.on_head(request)
         self.in_head, self.in_body = False, True
+        self._offered = parser.should_upgrade()
 
     def on_body(self, data: bytes) -> None:
         """Part of the body, out of its framing."""
@@ -236,6 +253,8 @@ class RequestParser:
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if self._offered:
+            return
         request, body = self._request, self._body
         if body:
             request.body = body[0] if len(body) == 1 else b"".join(body)
