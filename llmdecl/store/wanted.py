@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from llmdecl.diagnostics import Diagnostic
+from llmdecl.spec.address import address
 from llmdecl.spec.schema import Engine, Model, Spec
 from llmdecl.store.rules import UPDATE_UNKNOWN
 
@@ -27,7 +28,7 @@ class WantedEngine:
     @property
     def address(self) -> str:
         """Its table."""
-        return f"engines.{self.name}"
+        return address("engines", self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,11 @@ class Wanted:
 
 
 def _places(name: str, model: Model) -> Iterator[tuple[str, str]]:
-    yield model.source, f"models.{name}.source"
+    yield model.source, address("models", name, "source")
     if model.draft is not None:
-        yield model.draft.source, f"models.{name}.draft.source"
+        yield model.draft.source, address("models", name, "draft", "source")
     for number, lora in enumerate(model.lora or ()):
-        yield lora.source, f"models.{name}.lora.{number}.source"
+        yield lora.source, address("models", name, "lora", number, "source")
 
 
 def wanted(spec: Spec) -> Wanted:
@@ -51,8 +52,8 @@ def wanted(spec: Spec) -> Wanted:
     addresses: dict[str, str] = {}
     owners: dict[str, list[str]] = {}
     for name, model in sorted(spec.models.items()):
-        for source, address in _places(name, model):
-            addresses.setdefault(source, address)
+        for source, place in _places(name, model):
+            addresses.setdefault(source, place)
             owners.setdefault(source, []).append(name)
     sources = tuple(
         WantedSource(source, addresses[source], tuple(dict.fromkeys(owners[source])))
