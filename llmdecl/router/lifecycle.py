@@ -8,8 +8,8 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from functools import partial
-from math import ceil
 
+from llmdecl.router import refusals
 from llmdecl.router.chores import Chores
 from llmdecl.router.config import ModelConfig, RouterConfig
 from llmdecl.router.events import (
@@ -143,26 +143,16 @@ class Keeper:
     def _admissible(self, model: str, *, patient: bool) -> Resident:
         """The model, if a request may queue for it; raises Refused otherwise."""
         if self.draining:
-            raise Refused(503, "the router is stopping", retry_after_s=1)
+            raise refusals.stopping()
         resident = self.residents.get(model)
         if resident is None or resident.removed:
-            raise Refused(503, f"`{model}` is no longer served")
-        now = self.loop.time()
+            raise refusals.unknown(model)
         if resident.state is State.BACKOFF:
-            raise Refused(
-                503,
-                f"`{model}` failed to start: {resident.process.error}",
-                retry_after_s=resident.retry_after_s(now),
-                log_tail=self.world.log_tail(resident.config.program),
-            )
+            tail = self.world.log_tail(resident.config.program)
+            raise refusals.backing_off(resident, self.loop.time(), tail)
         if not patient and len(resident.queue) >= self.config.queue_size:
-            reason = f"{len(resident.queue)} requests wait for `{model}` already"
-            raise Refused(429, reason, retry_after_s=self._turn_s())
+            raise refusals.queue_full(resident, self.config)
         return resident
-
-    def _turn_s(self) -> int:
-        """After so long, things may well have changed."""
-        return max(1, ceil(min(self.config.min_residency_s, 60.0)))
 
     def _waited_too_long(self, resident: Resident, waiter: Waiter) -> None:
         if waiter.done():
@@ -171,28 +161,14 @@ class Keeper:
             again = partial(self._waited_too_long, resident, waiter)
             self.loop.call_later(RECHECK_S, again)
             return
-        waited = f"waited {self.config.queue_timeout_s:g} s for `{resident.name}`"
-        why = {
-            State.HELD: "it is held for maintenance",
-            State.DRAINING: "its process is being replaced",
-            State.STOPPING: "its process is being replaced",
-        }.get(resident.state, "busy models are in its place")
-        refusal = Refused(503, f"{waited}: {why}", retry_after_s=self._turn_s())
-        waiter.set_exception(refusal)
+        waiter.set_exception(refusals.too_late(resident, self.config))
 
     def refuse_waiting(self, resident: Resident, refusal: Refused) -> None:
         """Answer everybody in the queue with this, each with an exception of its own."""
         waiting, resident.queue = resident.queue, {}
         for waiter in waiting:
             if not waiter.done():
-                waiter.set_exception(
-                    Refused(
-                        refusal.status,
-                        refusal.reason,
-                        retry_after_s=refusal.retry_after_s,
-                        log_tail=refusal.log_tail,
-                    )
-                )
+                waiter.set_exception(refusals.again(refusal))
 
     def open_or_close(self, resident: Resident) -> None:
         """Set `admits`; when it admits, everybody in the queue gets a lease."""
@@ -273,7 +249,7 @@ class Keeper:
             del self.residents[resident.name]
 
     def _perform(self, resident: Resident, effect: Effect) -> None:
-        program, process = resident.loaded or resident.config, resident.process
+        program = resident.loaded or resident.config
         match effect:
             case StartProgram():
                 self.spawn(self.chores.start(resident))
@@ -293,13 +269,12 @@ class Keeper:
             case RefuseWaiting(reason, unavailable):
                 if resident.config.load != "startup":
                     resident.wished_since = None
-                refusal = Refused(
-                    503 if unavailable else 502,
-                    f"`{resident.name}` could not be started: {reason}",
-                    retry_after_s=resident.retry_after_s(self.loop.time())
-                    if process.state is State.BACKOFF
-                    else 1,
-                    log_tail="" if unavailable else self.world.log_tail(program.program),
+                refusal = refusals.not_started(
+                    resident,
+                    reason,
+                    self.loop.time(),
+                    unavailable=unavailable,
+                    log_tail=self.world.log_tail(program.program),
                 )
                 self.refuse_waiting(resident, refusal)
 
@@ -360,7 +335,8 @@ class Keeper:
         for name, reason in decision.impossible.items():
             resident = self.residents[name]
             resident.wished_since, resident.note = None, reason
-            self.refuse_waiting(resident, Refused(503, f"`{name}` can't be loaded: {reason}"))
+            log.warning("model %s: can't be loaded: %s", name, reason)
+            self.refuse_waiting(resident, refusals.impossible(name, reason))
             resident.tell_change()
         for name in decision.stop:
             self.feed(self.residents[name], StopRequested())

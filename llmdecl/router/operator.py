@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from llmdecl.router import refusals
 from llmdecl.router.events import Released, State, StopRequested, Then
 from llmdecl.router.lifecycle import Keeper
 from llmdecl.router.ports import Refused
@@ -72,8 +73,7 @@ class Operator:
         keeper.draining = True
         for resident in keeper.residents.values():
             keeper.open_or_close(resident)
-            refusal = Refused(503, "the router is stopping", retry_after_s=1)
-            keeper.refuse_waiting(resident, refusal)
+            keeper.refuse_waiting(resident, refusals.stopping())
         end = keeper.loop.time() + keeper.config.drain_timeout_s
         while keeper.loop.time() < end and any(r.leases for r in keeper.residents.values()):
             await asyncio.sleep(0.01)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from llmdecl.router import refusals
 from llmdecl.router.config import ModelConfig, RouterConfig
 from llmdecl.router.events import State, StopRequested, Then
 from llmdecl.router.lifecycle import Keeper
 from llmdecl.router.operator import Operator
-from llmdecl.router.ports import Refused
 from llmdecl.router.resident import Resident
 from llmdecl.values import from_json
 
@@ -106,8 +106,7 @@ class Reloader:
 
     def _remove(self, resident: Resident) -> None:
         resident.removed, resident.wished_since = True, None
-        refusal = Refused(503, f"`{resident.name}` is no longer served")
-        self._keeper.refuse_waiting(resident, refusal)
+        self._keeper.refuse_waiting(resident, refusals.unknown(resident.name))
         if resident.state is State.HELD or not resident.occupies:
             del self._keeper.residents[resident.name]
             resident.tell_change()
