@@ -15,6 +15,10 @@ LOG_BACKUPS = 2
 STOP_WAIT_S = 5
 """A second TERM, or KILL: the router has drained the model before it is stopped."""
 
+ROUTER_STOP_WAIT_S = 3605
+"""Bounds a router that hangs. It ends by itself once its `drain-timeout`, at most an hour, is over;
+a constant keeps edits of that key from restarting it."""
+
 OPEN_FILES = 1024
 
 
@@ -22,7 +26,7 @@ def emit(plan: Plan) -> ArtefactSet:
     """`supervisord.conf`, `router.conf` and `models/NAME.conf`, below `supervisord/`."""
     return (
         *(Artefact(path=f"supervisord/models/{m.name}.conf", text=_model(m)) for m in plan.models),
-        Artefact(path="supervisord/router.conf", text=_router(plan)),
+        Artefact(path="supervisord/router.conf", text=_router()),
         Artefact(path="supervisord/supervisord.conf", text=_supervisord()),
     )
 
@@ -59,7 +63,7 @@ def _supervisord() -> str:
     )
 
 
-def _router(plan: Plan) -> str:
+def _router() -> str:
     """The router: started with supervisord, restarted when it dies, given time to drain."""
     words = (
         '"%(ENV_LLMDECL_PYTHON)s"',
@@ -80,7 +84,7 @@ def _router(plan: Plan) -> str:
         startsecs=1,
         startretries=10,
         stopsignal="TERM",
-        stopwaitsecs=int(plan.router.drain_timeout_s) + STOP_WAIT_S,
+        stopwaitsecs=ROUTER_STOP_WAIT_S,
         redirect_stderr=True,
         stdout_logfile=f"{STATE}/logs/router.log",
         stdout_logfile_maxbytes=LOG_BYTES,
