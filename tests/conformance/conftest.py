@@ -182,7 +182,7 @@ task = "completion"
 listen = "127.0.0.1:PORT"
 
 [router]
-drain-timeout = "20s"
+drain-timeout = "90s"
 queue-timeout = "60s"
 min-residency = "1s"
 """
