@@ -33,6 +33,7 @@ def _drop(_request: Request, _value: bytes) -> None:
 
 
 def _host(request: Request, value: bytes) -> None:
+    value = value.strip()
     if request.host or not _HOST.fullmatch(value):
         raise Reject(400, "exactly one well-formed Host header is needed", close=True)
     request.host = value
@@ -67,7 +68,7 @@ def _bearer(request: Request, value: bytes) -> None:
 
 
 def _key(request: Request, value: bytes) -> None:
-    request.keys += (value,)
+    request.keys += (value.strip(),)
 
 
 def _origin(request: Request, value: bytes) -> None:

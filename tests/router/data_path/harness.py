@@ -273,11 +273,11 @@ class World:
         self.folder, self.server, self.lifecycle = folder, server, lifecycle
         self.clients: list[Client] = []
 
-    def port(self, name="main") -> int:
-        return self.server.addresses()[name][0][1]
+    def address(self, name="main") -> tuple[str, int]:
+        return self.server.addresses()[name][0]
 
     async def client(self, name="main", *, limit=1 << 20) -> Client:
-        opened = await asyncio.open_connection("127.0.0.1", self.port(name), limit=limit)
+        opened = await asyncio.open_connection(*self.address(name), limit=limit)
         client = Client(*opened)
         self.clients.append(client)
         return client
