@@ -13,6 +13,8 @@ from llmdecl.spec.errors import explain, faults, nulls, one_cause_once
 from llmdecl.spec.mend import mended
 from llmdecl.spec.schema import Spec
 
+MOST = 500
+"""Refused places that are explained; who has more has another kind of file."""
 _ROUNDS = 3
 """Mending can bring faults to light that another one hid."""
 
@@ -29,12 +31,12 @@ def validate(
     told = {problem.address for problem in found}
     frozen = _frozen(meant)
     spec, wrong = _checked(frozen)
-    causes = (explain(fault, frozen) for fault in one_cause_once(wrong, frozen))
+    causes = (explain(fault, frozen) for fault in one_cause_once(wrong[:MOST], frozen))
     found += [each for each in causes if each.address not in told]
     refused = {fault.path for fault in wrong}
     partial = spec
     for _ in range(_ROUNDS):
-        if partial is not None:
+        if partial is not None or len(wrong) > MOST:
             break
         frozen = mended(frozen, wrong)
         partial, wrong = _checked(frozen)

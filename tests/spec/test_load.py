@@ -149,6 +149,26 @@ def test_what_is_wrong_does_not_hide_what_else_is():
     )
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a." * 200_000 + "a = 1",
+        "[" + "a." * 200_000 + "a]",
+        "x = {" + '"a" . ' * 100_000 + "b = 1}",
+    ],
+)
+def test_an_endless_key_takes_no_memory(line):
+    """Python's reader would keep every prefix of it."""
+    (problem,) = loaded(f"version = 1\n{line}\n").diagnostics
+    assert "LD106" == problem.code
+
+
+def test_dots_in_strings_are_no_keys():
+    """A long list of host names, an ellipsis of any length."""
+    text = "hosts: " + ", ".join(f"a{i}.example.org" for i in range(300)) + "." * 500
+    assert loaded(GOOD.replace('ttl = "1h"', f'system-prompt = "{text}"')).diagnostics == ()
+
+
 # whatever comes in
 
 KEYS = sorted(

@@ -1,8 +1,7 @@
 """Where clients come in, and to which models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from itertools import combinations
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.spec.address import address
@@ -34,16 +33,25 @@ def check(spec: Spec) -> Iterator[Diagnostic]:
             yield OPEN_LISTEN.at(
                 where, f"`{endpoint.listen}` is open to other machines and asks for no key"
             )
-    for (first, mine), (second, its) in combinations(listens.items(), 2):
-        if mine.overlaps(its):
-            yield DUPLICATE_ADDRESS.at(
-                address("endpoints", second, "listen"),
-                f"`{spec.endpoints[second].listen}` is taken by "
-                f"`{address('endpoints', first)}` already",
-                notes=(f"which listens on `{spec.endpoints[first].listen}`",),
-            )
+    yield from _shared(spec, listens)
     if spec.models and spec.endpoints:
         yield from _served(spec)
+
+
+def _shared(spec: Spec, listens: Mapping[str, Listen]) -> Iterator[Diagnostic]:
+    """Each endpoint that comes too late, once."""
+    earlier: dict[object, list[str]] = {}
+    for name, listen in listens.items():
+        rivals = earlier.setdefault(listen.path or listen.port, [])
+        first = next((rival for rival in rivals if listens[rival].overlaps(listen)), None)
+        if first is not None:
+            owner = address("endpoints", first)
+            yield DUPLICATE_ADDRESS.at(
+                address("endpoints", name, "listen"),
+                f"`{spec.endpoints[name].listen}` is taken by `{owner}` already",
+                notes=(f"which listens on `{spec.endpoints[first].listen}`",),
+            )
+        rivals.append(name)
 
 
 def _keys_file(name: str, path: str | None) -> Iterator[Diagnostic]:

@@ -5,16 +5,21 @@ import tomllib
 
 from llmdecl.diagnostics import Diagnostic, Span
 from llmdecl.spec.address import address, quote_key
-from llmdecl.spec.readers.text import Lines, Places, Tree, is_too_deep, too_deep
+from llmdecl.spec.readers.text import MAX_DEPTH, Lines, Places, Tree, is_too_deep, too_deep
 from llmdecl.spec.rules import DUPLICATE_KEY, SYNTAX
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _TWICE = ("Cannot overwrite a value", "Cannot declare", "Cannot mutate immutable namespace")
+_TOKEN = re.compile(r"""[A-Za-z0-9_-]+|"(?:\\.|[^"\\])*"|'[^']*'|[ \t]+|(\.)|.""")
 _LONG_NUMBER = re.compile(r"[0-9_]{1000,}")
+
+_MAX_PARTS = 4 * MAX_DEPTH
 
 
 def parse(text: str, file: str) -> tuple[Tree | None, tuple[Diagnostic, ...]]:
     """The tree, or what is wrong with the text."""
+    if _has_endless_key(text):
+        return None, (too_deep(file),)
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -33,6 +38,30 @@ def places(text: str, file: str) -> Places:
     from llmdecl.spec.readers.toml_places import find_places
 
     return find_places(text, file).places
+
+
+def _has_endless_key(text: str) -> bool:
+    """Whether some key has far more parts than a tree may have levels.
+
+    `tomllib` keeps every prefix of a dotted key: memory grows with the square of its parts.
+    """
+    return any(line.count(".") > _MAX_PARTS and _is_endless(line) for line in text.split("\n"))
+
+
+def _is_endless(line: str) -> bool:
+    parts = 0
+    after_dot = True
+    for match in _TOKEN.finditer(line):
+        token = match[0]
+        if match[1]:
+            after_dot = True
+        elif not token.isspace():
+            named = token[0] in "\"'" or token[0].isalnum() or token[0] in "_-"
+            parts = parts + 1 if after_dot and named else 0
+            after_dot = False
+        if parts > _MAX_PARTS:
+            return True
+    return False
 
 
 def _problem(message: str, text: str, file: str) -> Diagnostic:
