@@ -378,8 +378,8 @@ class Router(Table):
     """What routes requests and decides who is in memory."""
 
     kind: Literal["llmdecl"] | None = Field(None, description="default `llmdecl`")
-    drain_timeout: Duration | None = Field(
-        None, description="how long requests in flight may hold up a stop"
+    drain_timeout: Annotated[Duration, Field(le=3600)] | None = Field(
+        None, description="how long requests in flight may hold up a stop; at most an hour"
     )
     queue_timeout: Duration | None = Field(
         None, description="how long a request waits for its model before it is refused"
