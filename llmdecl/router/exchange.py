@@ -171,10 +171,12 @@ class Exchange:
         request.body = b""  # no retry from here on
         self._counts.ttft.observe(self._loop.time() - self._started)
         self._status = status
-        self._event_stream = b"text/event-stream" in head and b"ontent-" in head
+        self._event_stream = b"text/event-stream" in head
         if self._upstream is None or not self._upstream.reusable:
             request.keep_alive = request.keep_alive and not until_close(head)
-        lines = _NOT_PASSED_ON.sub(b"", head)[:-2] + request.cors
+        lines = _NOT_PASSED_ON.sub(b"", head)[:-2]
+        if request.cors:
+            lines += request.cors
         if request.http10 and _CHUNKED.search(lines):
             lines = _CHUNKED.sub(b"", lines)
             self._dechunker = Dechunker()

@@ -150,13 +150,6 @@ class Server:
         """Clients that are connected."""
         return len(self._clients)
 
-    def check_open(self) -> None:
-        """Raises `Reject` (503) while draining."""
-        if self.draining:
-            refusal = Reject(503, "the router is stopping", code="router_stopping")
-            refusal.headers = (("Retry-After", "5"),)
-            raise refusal
-
     def serve(self, client: ClientConnection, request: Request) -> Exchange | None:
         """Answer a whole request here, or hand it to a model: then the exchange, not yet begun."""
         assert request.site is not None

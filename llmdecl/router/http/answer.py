@@ -31,6 +31,13 @@ def answer(
     return head if head_only else head + body
 
 
+def stopping() -> Reject:
+    """What a draining router says."""
+    reject = Reject(503, "the router is stopping", code="router_stopping")
+    reject.headers = (("Retry-After", "5"),)
+    return reject
+
+
 def rejected(reject: Reject, *, close: bool, head_only: bool = False, extra: bytes = b"") -> bytes:
     """A request's refusal in OpenAI's shape."""
     body = error_json(reject.status, reject.message, code=reject.code)

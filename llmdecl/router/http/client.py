@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-from llmdecl.router.http.answer import rejected
+from llmdecl.router.http.answer import rejected, stopping
 from llmdecl.router.http.limits import (
     BODY_STALL_S,
     BUFFERED_BYTES,
@@ -105,7 +105,8 @@ class ClientConnection(asyncio.Protocol):
         site = self.listener.site
         request.site = site
         try:
-            self._server.check_open()
+            if self._server.draining:
+                raise stopping()
             site.admit(request)
         except Reject as reject:
             small = 0 <= request.length <= REFUSED_BODY_BYTES

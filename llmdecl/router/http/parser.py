@@ -9,7 +9,6 @@ no path, `CONNECT`, a missing, repeated or malformed `Host`, an upgrade to anyth
 
 import re
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Protocol
 
 import httptools
@@ -84,30 +83,28 @@ def _preflight(request: Request, value: bytes) -> None:
     request.preflight = value
 
 
-_SPECIAL: Mapping[bytes, Callable[[Request, bytes], None]] = MappingProxyType(
-    {
-        b"access-control-request-headers": _preflight,
-        b"access-control-request-method": _drop,
-        b"api-key": _key,
-        b"authorization": _bearer,
-        b"connection": _connection,
-        b"content-length": _length,
-        b"cookie": _drop,
-        b"expect": _expect,
-        b"host": _host,
-        b"http2-settings": _drop,
-        b"keep-alive": _drop,
-        b"origin": _origin,
-        b"proxy-authenticate": _drop,
-        b"proxy-authorization": _drop,
-        b"proxy-connection": _drop,
-        b"te": _drop,
-        b"trailer": _drop,
-        b"transfer-encoding": _coding,
-        b"upgrade": _upgrade,
-        b"x-api-key": _key,
-    }
-)
+_SPECIAL: Mapping[bytes, Callable[[Request, bytes], None]] = {
+    b"access-control-request-headers": _preflight,
+    b"access-control-request-method": _drop,
+    b"api-key": _key,
+    b"authorization": _bearer,
+    b"connection": _connection,
+    b"content-length": _length,
+    b"cookie": _drop,
+    b"expect": _expect,
+    b"host": _host,
+    b"http2-settings": _drop,
+    b"keep-alive": _drop,
+    b"origin": _origin,
+    b"proxy-authenticate": _drop,
+    b"proxy-authorization": _drop,
+    b"proxy-connection": _drop,
+    b"te": _drop,
+    b"trailer": _drop,
+    b"transfer-encoding": _coding,
+    b"upgrade": _upgrade,
+    b"x-api-key": _key,
+}
 """Headers that stop here."""
 
 _USUAL: tuple[tuple[bytes, ...], ...] = ((), (b"keep-alive",), (b"close",))
@@ -132,14 +129,13 @@ class RequestParser:
     __slots__ = (
         "_body",
         "_body_bytes",
-        "_count",
         "_fed",
-        "_forward",
+        "_feeding",
+        "_headers",
         "_offered",
         "_parser",
         "_request",
         "_sink",
-        "_size",
         "in_body",
         "in_head",
     )
@@ -148,9 +144,9 @@ class RequestParser:
         self._sink = sink
         self._parser = httptools.HttpRequestParser(self)
         self._request = Request()
-        self._forward: list[tuple[bytes, bytes]] = []
+        self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._body_bytes = self._count = self._size = self._fed = 0
+        self._body_bytes = self._fed = self._feeding = 0
         self._offered = False
         self.in_head = False
         """Some of a head has come, but not all."""
@@ -160,6 +156,7 @@ class RequestParser:
     def feed(self, data: bytes) -> None:
         """Raises `Reject`; requests that were whole before have gone to the sink."""
         begun = self._request
+        self._feeding = len(data)
         while True:
             try:
                 self._parser.feed_data(data)
@@ -200,7 +197,8 @@ class RequestParser:
             return
         self.in_head = True
         self._request = Request()
-        self._count = self._size = self._fed = 0
+        self._headers = []
+        self._fed = 0
 
     def on_url(self, url: bytes) -> None:
         """Part of the target."""
@@ -208,16 +206,8 @@ class RequestParser:
             self._request.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; a trailer is dropped."""
-        if not self.in_head:
-            return
-        self._count += 1
-        self._size += len(name) + len(value) + 4
-        special = _SPECIAL.get(name.lower())
-        if special is None:
-            self._forward.append((name, value))
-        else:
-            special(self._request, value)
+        """One header, or a trailer, which is dropped."""
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -225,21 +215,16 @@ class RequestParser:
         if self._offered:
             self._offered = False
             return
-        if self._count > HEADER_COUNT:
+        headers, self._headers = self._headers, []
+        if len(headers) > HEADER_COUNT:
             raise Reject(_TOO_BIG, f"more than {HEADER_COUNT} headers", close=True)
-        if self._size + len(request.target) > HEAD_BYTES:
-            raise Reject(_TOO_BIG, f"more than {HEAD_BYTES} bytes of headers", close=True)
+        if self._fed + self._feeding > HEAD_BYTES:
+            _check_size(request, headers)
         request.method = parser.get_method()
+        request.forward = _read_headers(request, headers)
         _check_version(request, parser.get_http_version())
         _check_target(request)
-        if not request.host and not request.http10:
-            raise Reject(400, "exactly one well-formed Host header is needed", close=True)
         request.keep_alive = not request.http10 and parser.should_keep_alive()
-        forward, self._forward = self._forward, []
-        if request.hop_by_hop not in _USUAL:
-            named = set(request.hop_by_hop)
-            forward = [header for header in forward if header[0].lower() not in named]
-        request.forward = b"".join([b"%b: %b\r\n" % header for header in forward])
         self._sink.on_head(request)
         self.in_head, self.in_body = False, True
         self._offered = parser.should_upgrade()
@@ -264,8 +249,31 @@ class RequestParser:
         self._sink.on_request(request)
 
 
+def _check_size(request: Request, headers: list[tuple[bytes, bytes]]) -> None:
+    size = len(request.target) + sum(len(name) + len(value) + 4 for name, value in headers)
+    if size > HEAD_BYTES:
+        raise Reject(_TOO_BIG, f"more than {HEAD_BYTES} bytes of headers", close=True)
+
+
+def _read_headers(request: Request, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Fill `request` from its headers; the lines that go on to the model. Raises `Reject`."""
+    forward = []
+    for header in headers:
+        special = _SPECIAL.get(header[0].lower())
+        if special is None:
+            forward.append(b"%b: %b\r\n" % header)
+        else:
+            special(request, header[1])
+    if request.hop_by_hop not in _USUAL:
+        named = request.hop_by_hop
+        forward = [line for line in forward if line[: line.index(b":")].lower() not in named]
+    return b"".join(forward)
+
+
 def _check_version(request: Request, version: str) -> None:
     if version == "1.1":
+        if not request.host:
+            raise Reject(400, "exactly one well-formed Host header is needed", close=True)
         return
     if version != "1.0":
         raise Reject(400, f"HTTP/{version} is not spoken here", close=True)
