@@ -12,11 +12,12 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from llmdecl.router.adoption import adopt
 from llmdecl.router.control import AnotherRouterError, Control
-from llmdecl.router.lifecycle import Keeper
+from llmdecl.router.lifecycle import Keeper, Tally
 from llmdecl.router.operator import Operator
 from llmdecl.router.process import SupervisedWorld
 from llmdecl.router.reload import ConfigError, Reloader, read_config
@@ -91,6 +92,7 @@ async def _serve(places: Places) -> None:
     control.claim()
     data_path = Server(config, keeper)
     keeper.data_path = data_path
+    keeper.tally = partial(_count, data_path)
     try:
         await adopt(keeper)
         keeper.begin()
@@ -106,6 +108,11 @@ async def _serve(places: Places) -> None:
         await data_path.close()
         await keeper.close()
         world.close()
+
+
+def _count(data_path: Server, model: str, what: Tally) -> None:
+    counts = data_path.metrics.of(model)
+    setattr(counts, what, getattr(counts, what) + 1)
 
 
 async def _drain(operator: Operator, data_path: Server, timeout_s: float) -> None:

@@ -6,8 +6,9 @@ effects, and after each the scheduler decides anew (`wake`), once however many t
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from typing import Literal
 
 from llmdecl.router import refusals
 from llmdecl.router.chores import Chores
@@ -37,6 +38,8 @@ from llmdecl.router.world import World
 
 log = logging.getLogger("llmdecl.router")
 
+Tally = Literal["starts", "failed_starts", "evictions", "unloads"]
+
 RECHECK_S = 1.0
 """A request that waits for a start that is under way is bounded by the start, not by its queue."""
 
@@ -50,6 +53,8 @@ class Keeper:
         self.loop = asyncio.get_running_loop()
         self.data_path: DataPath | None = None
         self.draining = False
+        self.tally: Callable[[str, Tally], None] = _uncounted
+        """Told of each start, failed start, eviction and idle unload, for `/metrics`."""
         self.residents = dict[str, Resident]()
         self.chores = Chores(self)
         self._tasks = set[asyncio.Task[None]]()
@@ -205,6 +210,8 @@ class Keeper:
         except UndeclaredArrowError:
             log.exception("model %s: an event that has no arrow", resident.name)
             return
+        if resident.process.failures > before.failures and before.state is not State.READY:
+            self.tally(resident.name, "failed_starts")
         if resident.process.state is not before.state:
             self._entered(resident, before.state)
         for effect in effects:
@@ -252,6 +259,7 @@ class Keeper:
         program = resident.loaded or resident.config
         match effect:
             case StartProgram():
+                self.tally(resident.name, "starts")
                 self.spawn(self.chores.start(resident))
             case WatchExit(pid):
                 gone = partial(self._exited, resident, pid)
@@ -339,6 +347,9 @@ class Keeper:
             self.refuse_waiting(resident, refusals.impossible(name, reason))
             resident.tell_change()
         for name in decision.stop:
+            unload_at = self.residents[name].idle_unload_at()
+            idle = unload_at is not None and unload_at <= self.loop.time()
+            self.tally(name, "unloads" if idle else "evictions")
             self.feed(self.residents[name], StopRequested())
         if not self.draining:
             for name in decision.start:
@@ -353,6 +364,10 @@ class Keeper:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _uncounted(_model: str, _what: Tally) -> None:
+    """Nobody counts."""
 
 
 def _about(resident: Resident) -> str:

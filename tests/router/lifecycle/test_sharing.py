@@ -2,7 +2,7 @@
 
 import re
 
-from .conftest import alive, wait_until
+from .conftest import alive, call, wait_until
 
 
 def starts(stack, name):
@@ -115,3 +115,24 @@ def test_shared_weights_count_once(stack):
     stack.ask("b")
     assert {m["state"] for m in stack.status()["models"]} == {"ready"}
     assert stack.status()["pools"][0]["claimed_bytes"] == 90 << 20
+
+
+def test_metrics_count_what_happened(stack):
+    """Starts, failed starts, evictions and unloads by model, without waking anybody."""
+    stack.model("a")
+    stack.model("b", ttl_s=0.3)
+    stack.model("c", "--fake-exit", "1")
+    stack.up()
+    for name in "abc":
+        stack.ask(name)
+    stack.wait_state("b", "stopped")
+    text = call(stack.run / "main.sock", "GET", "/metrics")[2]
+    for line in (
+        'starts_total{model="a"} 1.0',
+        'starts_total{model="b"} 1.0',
+        'failed_starts_total{model="c"} 1.0',
+        'evictions_total{model="a"} 1.0',
+    ):
+        assert line in text
+    gone = ('evictions_total{model="b"} 1.0', 'unloads_total{model="b"} 1.0')
+    assert any(line in text for line in gone)
