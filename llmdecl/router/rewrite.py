@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from llmdecl.router.config import ModelConfig
-from llmdecl.router.http.request import Reject
+from llmdecl.router.http.request import Body, Reject
 from llmdecl.router.routes import Route
 
 
@@ -28,7 +28,7 @@ _SPACE = b" \t\r\n"
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 
 
-def asked_model(body: bytes) -> tuple[str | None, bool]:
+def asked_model(body: Body) -> tuple[str | None, bool]:
     """`model` and `stream` of a JSON body; raises `Reject` (400) when it is none."""
     try:
         asked = _asked.decode(body)
@@ -60,7 +60,7 @@ class Rewrite:
         prompt = model.system_prompt
         return Rewrite(members, None if prompt is None else msgspec.json.encode(prompt))
 
-    def apply(self, body: bytes, route: Route) -> bytes:
+    def apply(self, body: Body, route: Route) -> Body:
         """`body` with what it lacks, for a route that generates.
 
         Defaults go in front of the first member, the rest keeps its bytes. Only a system prompt
@@ -84,7 +84,7 @@ class Rewrite:
         return _insert(body, added, empty=not members)
 
 
-def _insert(body: bytes, added: list[bytes], *, empty: bool) -> bytes:
+def _insert(body: Body, added: list[bytes], *, empty: bool) -> Body:
     if not added:
         return body
     start = body.index(b"{") + 1

@@ -62,7 +62,7 @@ class Upstream(asyncio.Protocol):
         """The other side has not hung up, as far as is known."""
         return not self._transport.is_closing()
 
-    def send(self, receiver: Receiver, head: bytes, body: bytes) -> None:
+    def send(self, receiver: Receiver, head: bytes, body: bytes | bytearray) -> None:
         """A request; its answer goes to `receiver`."""
         self.receiver = receiver
         self._head = b""

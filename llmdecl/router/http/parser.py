@@ -19,7 +19,7 @@ from llmdecl.router.http.limits import (
     HEAD_BYTES,
     HEADER_COUNT,
 )
-from llmdecl.router.http.request import Reject, Request
+from llmdecl.router.http.request import Body, Reject, Request
 
 _HOST = re.compile(
     rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]{2,45}(?:%25[A-Za-z0-9._~-]+)?\])(?::\d{0,5})?"
@@ -145,7 +145,7 @@ class RequestParser:
         self._parser = httptools.HttpRequestParser(self)
         self._request = Request()
         self._headers: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
+        self._body: Body = b""
         self._body_bytes = self._fed = self._feeding = 0
         self._offered = False
         self.in_head = False
@@ -235,16 +235,20 @@ class RequestParser:
         if self._body_bytes > BODY_BYTES:
             raise Reject(413, f"a body may be {BODY_BYTES} bytes", close=True)
         self._sink.on_body_bytes(len(data))
-        self._body.append(data)
+        if not self._body:
+            self._body = data
+        elif isinstance(self._body, bytearray):
+            self._body += data
+        else:
+            self._body = bytearray(self._body) + data
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         if self._offered:
             return
-        request, body = self._request, self._body
-        if body:
-            request.body = body[0] if len(body) == 1 else b"".join(body)
-            self._body, self._body_bytes = [], 0
+        request = self._request
+        if self._body_bytes:
+            request.body, self._body, self._body_bytes = self._body, b"", 0
         self.in_body = False
         self._sink.on_request(request)
 

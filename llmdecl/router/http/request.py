@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from llmdecl.router.site import Site
 
 
+Body = bytes | bytearray
+"""A large one grows in place; nobody changes it once it is whole."""
+
+
 class Reject(Exception):  # noqa: N818  # an answer, not a fault
     """The request gets this answer. `close`: nothing on this connection can be trusted any more."""
 
@@ -45,7 +49,7 @@ class Request:
     expects_continue = False
     length = 0
     """Of the body as announced; -1 when chunked."""
-    body = b""
+    body: "Body" = b""
     route: Route | None = None
     site: "Site | None" = None
     """The endpoint as it was when the head came."""
