@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +11,7 @@ import psutil
 import pytest
 
 from .conftest import alive, wait_until
-from .test_apply import ask
+from .test_apply import ask, get, refused
 
 pytestmark = pytest.mark.real
 
@@ -28,10 +27,10 @@ def test_openai_client(stack, spec_text, smollm2):
     messages = [{"role": "user", "content": "Say hello."}]
     chat = client.chat.completions.create(model="smollm2", messages=messages, max_tokens=8)
     assert chat.choices[0].message.content
-    stream = client.chat.completions.create(
+    with client.chat.completions.create(
         model="gpt-4o-mini", messages=messages, max_tokens=8, stream=True
-    )
-    assert "".join(part.choices[0].delta.content or "" for part in stream if part.choices)
+    ) as stream:
+        assert "".join(part.choices[0].delta.content or "" for part in stream if part.choices)
     assert client.completions.create(model="gemma3", prompt="1 2 3", max_tokens=4).choices[0].text
     vectors = client.embeddings.create(model="embed", input=["one", "two"]).data
     assert [576, 576] == [len(vector.embedding) for vector in vectors]
@@ -85,11 +84,11 @@ def test_fifty_clients_and_two_models_that_cannot_coexist(stack, spec_text):
     took = time.monotonic() - began
     assert 50 == len(reasons)
     assert set(reasons) <= {"length", "stop"}
-    metrics = urllib.request.urlopen(stack.url + "/metrics", timeout=10).read().decode()
+    metrics = get(stack, "/metrics").decode()
     starts = sum(
         float(line.split()[-1])
         for line in metrics.splitlines()
-        if line.startswith("llmdecl_model_starts_total{")
+        if line.startswith("llmdecl_router_starts_total{")
     )
     assert 2 <= starts <= 2 + took / 1.0, metrics
     ready = [model for model in stack.status()["models"] if model["state"] == "ready"]
@@ -111,10 +110,9 @@ def test_sigkill_of_the_router(stack, spec_text):
 
 def _answers(stack) -> bool:
     try:
-        urllib.request.urlopen(stack.url + "/health", timeout=2)
+        return bool(get(stack, "/health"))
     except OSError:
         return False
-    return True
 
 
 def test_sigkill_of_a_model(stack, spec_text):
@@ -151,14 +149,12 @@ def test_a_model_that_fails_to_start_says_why(stack, spec_text):
         "[models.gemma3]", '[models.gemma3]\nextra-args = ["--grammar-file", "/nonexistent"]'
     )
     stack.apply()
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        ask(stack, "gemma3")
-    assert refused.value.code in (502, 503)
-    assert "nonexistent" in refused.value.read().decode()
-    with pytest.raises(urllib.error.HTTPError) as again:
-        ask(stack, "gemma3")
-    assert 503 == again.value.code
-    assert int(again.value.headers["Retry-After"]) >= 1
+    code, _, text = refused(stack, "gemma3")
+    assert code in (502, 503)
+    assert "nonexistent" in text
+    code, headers, _ = refused(stack, "gemma3")
+    assert 503 == code
+    assert int(headers["Retry-After"]) >= 1
     assert ask(stack, "smollm2")["choices"]
 
 
