@@ -28,6 +28,9 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*", re.IGNORECASE)
 _DEAD_PROCESS_WAITS_S = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Between refused connections, until the lifecycle has seen that the process died."""
 
+_DYING_S = 0.25
+"""A killed process accepts for a moment longer. A request that it drops so soon did not kill it."""
+
 
 class Exchange:
     """Answers one request by a model. It is the `Receiver` of the model's answer."""
@@ -37,6 +40,8 @@ class Exchange:
     _event_stream = False
     _refusals = 0
     _retried = False
+    _dropped = False
+    _sent = 0.0
     _over = False
     _dechunker: Dechunker | None = None
     _lease: Lease | None = None
@@ -157,8 +162,20 @@ class Exchange:
         self._counts.retries += 1
         await self._wait()
 
+    async def _if_gone(self, reason: str) -> None:
+        """Once more with the next process, if this one turns out to have died; else 502."""
+        self._release()
+        for pause_s in _DEAD_PROCESS_WAITS_S[:3]:
+            await asyncio.sleep(pause_s)
+            if self._server.lifecycle.states().get(self._model) != "ready":
+                self._counts.retries += 1
+                await self._wait()
+                return
+        self._reject(502, reason)
+
     def _send(self, upstream: Upstream) -> None:
         self._upstream = upstream
+        self._sent = self._loop.time()
         upstream.send(self, self._head, self._request.body)
         if self._client.write_paused:
             upstream.pause()
@@ -210,6 +227,9 @@ class Exchange:
             self._retried = True
             self._counts.retries += 1
             self._task = self._loop.create_task(self._reconnect())
+        elif not self._status and not self._dropped and self._loop.time() < self._sent + _DYING_S:
+            self._dropped = True
+            self._task = self._loop.create_task(self._if_gone(reason))
         elif not self._status:
             self._reject(502, reason)
         else:
