@@ -11,7 +11,7 @@ APIS = ("llama.cpp", "openai")
 DRAIN_TIMEOUT_S = 60.0
 QUEUE_TIMEOUT_S = 300.0
 QUEUE_SIZE = 256
-MIN_RESIDENCY_S = 5.0
+MIN_RESIDENCY_S = 2.0
 
 _TCP = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:]*)):(?P<port>\d{1,5})")
 
