@@ -19,8 +19,11 @@ class Keys:
     def __init__(self, keys: tuple[bytes, ...]) -> None:
         self._digests = frozenset(_digest(key) for key in keys)
 
-    def admit(self, given: tuple[bytes, ...]) -> bool:
-        """One of the keys given is one of ours."""
+    def admit(self, authorization: bytes, given: tuple[bytes, ...]) -> bool:
+        """A bearer's key in `Authorization`, or one of those given otherwise, is one of ours."""
+        scheme, _, key = authorization.partition(b" ")
+        if scheme.lower() == b"bearer":
+            given = (key.strip(), *given)
         return any(_digest(key) in self._digests for key in given)
 
 

@@ -40,6 +40,7 @@ class Exchange:
     _event_stream = False
     _refusals = 0
     _retried = False
+    _plain = True
     _dropped = False
     _sent = 0.0
     _over = False
@@ -82,7 +83,8 @@ class Exchange:
         if lease is None:
             self._task = self._loop.create_task(self._wait())
             return
-        self._admit(lease)
+        self._lease = lease
+        self._counts.in_flight += 1
         upstream = self._server.pool.take(lease)
         if upstream is None:
             self._task = self._loop.create_task(self._connect())
@@ -126,12 +128,9 @@ class Exchange:
             return
         finally:
             self._counts.queued -= 1
-        self._admit(lease)
-        await self._connect()
-
-    def _admit(self, lease: Lease) -> None:
         self._lease = lease
         self._counts.in_flight += 1
+        await self._connect()
 
     def _release(self, *, abandoned: bool = False) -> None:
         lease, self._lease = self._lease, None
@@ -197,6 +196,7 @@ class Exchange:
         if request.http10 and _CHUNKED.search(lines):
             lines = _CHUNKED.sub(b"", lines)
             self._dechunker = Dechunker()
+        self._plain = self._dechunker is None and request.method != b"HEAD"
         if not client.keeps(request):
             lines += b"Connection: close\r\n"
         self._write(lines + b"\r\n", rest)
@@ -206,14 +206,18 @@ class Exchange:
         self._write(b"", data)
 
     def _write(self, head: bytes, body: bytes) -> None:
-        if self._dechunker is not None:
-            body = self._dechunker.feed(body)
-        if self._request.method == b"HEAD":
-            body = b""
-        data = head + body
+        if not self._plain:
+            body = self._shown(body)
+        data = head + body if head else body
         self._bytes_out += len(data)
         if data:
             self._client.write(data)
+
+    def _shown(self, body: bytes) -> bytes:
+        """What of a body's bytes a client of HTTP/1.0, or one that asked for HEAD, gets."""
+        if self._dechunker is not None:
+            body = self._dechunker.feed(body)
+        return b"" if self._request.method == b"HEAD" else body
 
     def on_end(self) -> None:
         """The answer is whole."""

@@ -34,15 +34,17 @@ class Site:
     def admit(self, request: Request) -> None:
         """Find the route of a head that has come; raises `Reject`. The body need not be there."""
         route = self.routes.get(request.path) or self._model_route(request.path)
+        request.route = route
+        if route and route.method == request.method and not request.origin and self.keys is None:
+            return
         if request.origin:
             self._check_origin(request)
         if request.method == b"OPTIONS":
-            request.route = route
             return
         if (
             self.keys is not None
             and not (route and route.open)
-            and not self.keys.admit(request.keys)
+            and not self.keys.admit(request.authorization, request.keys)
         ):
             refusal = Reject(401, "a valid API key is needed", code="invalid_api_key")
             refusal.headers = (("WWW-Authenticate", "Bearer"),)
@@ -55,7 +57,6 @@ class Site:
             refusal = Reject(405, f"`{_text(request.path)}` takes {route.method.decode()}")
             refusal.headers = (("Allow", allowed(route)),)
             raise refusal
-        request.route = route
 
     def find(self, request: Request) -> tuple[Served, bool]:
         """The model a whole request asks for, and whether it wants a stream; raises `Reject`."""
@@ -69,7 +70,7 @@ class Site:
             if len(self.models) == 1:
                 return self.models[0], stream
             raise Reject(400, "`model` is missing, and this endpoint has several")
-        served = self.named(name)
+        served = self.names.get(name) or self.named(name)
         if served is None:
             raise unknown_model(name)
         return served, stream

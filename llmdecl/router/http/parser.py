@@ -9,6 +9,8 @@ no path, `CONNECT`, a missing, repeated or malformed `Host`, an upgrade to anyth
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from itertools import compress
 from typing import Protocol
 
 import httptools
@@ -25,15 +27,21 @@ _HOST = re.compile(
     rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]{2,45}(?:%25[A-Za-z0-9._~-]+)?\])(?::\d{0,5})?"
 )
 _TOO_BIG = 431
+_SLASH = ord("/")
 
 
 def _drop(_request: Request, _value: bytes) -> None:
     """Between two hops only, or not for a model's eyes."""
 
 
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
+
+
 def _host(request: Request, value: bytes) -> None:
     value = value.strip()
-    if request.host or not _HOST.fullmatch(value):
+    if request.host or not _is_host(value):
         raise Reject(400, "exactly one well-formed Host header is needed", close=True)
     request.host = value
 
@@ -61,9 +69,7 @@ def _expect(request: Request, value: bytes) -> None:
 
 
 def _bearer(request: Request, value: bytes) -> None:
-    scheme, _, key = value.partition(b" ")
-    if scheme.lower() == b"bearer":
-        request.keys += (key.strip(),)
+    request.authorization = value
 
 
 def _key(request: Request, value: bytes) -> None:
@@ -222,7 +228,10 @@ class RequestParser:
             _check_size(request, headers)
         request.method = parser.get_method()
         request.forward = _read_headers(request, headers)
-        _check_version(request, parser.get_http_version())
+        if parser.get_http_version() != "1.1":
+            _check_old_version(request, parser.get_http_version())
+        elif not request.host:
+            raise Reject(400, "exactly one well-formed Host header is needed", close=True)
         _check_target(request)
         request.keep_alive = not request.http10 and parser.should_keep_alive()
         self._sink.on_head(request)
@@ -261,24 +270,20 @@ def _check_size(request: Request, headers: list[tuple[bytes, bytes]]) -> None:
 
 def _read_headers(request: Request, headers: list[tuple[bytes, bytes]]) -> bytes:
     """Fill `request` from its headers; the lines that go on to the model. Raises `Reject`."""
-    forward = []
+    forward: list[bytes] = []
     for header in headers:
         special = _SPECIAL.get(header[0].lower())
         if special is None:
-            forward.append(b"%b: %b\r\n" % header)
+            forward += (header[0], b": ", header[1], b"\r\n")
         else:
             special(request, header[1])
-    if request.hop_by_hop not in _USUAL:
-        named = request.hop_by_hop
-        forward = [line for line in forward if line[: line.index(b":")].lower() not in named]
-    return b"".join(forward)
+    if request.hop_by_hop in _USUAL:
+        return b"".join(forward)
+    stays = [name.lower() not in request.hop_by_hop for name in forward[::4] for _ in range(4)]
+    return b"".join(compress(forward, stays))
 
 
-def _check_version(request: Request, version: str) -> None:
-    if version == "1.1":
-        if not request.host:
-            raise Reject(400, "exactly one well-formed Host header is needed", close=True)
-        return
+def _check_old_version(request: Request, version: str) -> None:
     if version != "1.0":
         raise Reject(400, f"HTTP/{version} is not spoken here", close=True)
     request.http10 = True
@@ -291,7 +296,7 @@ def _check_target(request: Request) -> None:
     target = request.target
     if request.method == b"CONNECT":
         raise Reject(400, "this is no proxy", close=True)
-    if not (target.startswith(b"/") or (target == b"*" and request.method == b"OPTIONS")):
+    if target[0] != _SLASH and (target != b"*" or request.method != b"OPTIONS"):
         raise Reject(400, "the target must be a path", close=True)
     if b"#" in target:
         raise Reject(400, "a target has no fragment", close=True)

@@ -42,8 +42,9 @@ class Request:
     host = b""
     forward = b""
     origin = b""
+    authorization = b""
     keys: tuple[bytes, ...] = ()
-    """What the client gave as API keys."""
+    """What the client gave as API keys beside `Authorization`."""
     hop_by_hop: tuple[bytes, ...] = ()
     """What the Connection header named."""
     expects_continue = False
