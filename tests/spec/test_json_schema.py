@@ -48,3 +48,17 @@ def test_nothing_is_null_and_nothing_is_filled_in():
     text = json_schema()
     assert "null" not in text
     assert '"default":' not in text
+
+
+def test_the_reference_page_is_current():
+    """`docs/spec.md` is what `make schema` writes, and has every key of every table."""
+    from llmdecl.spec.json_schema import json_schema
+    from llmdecl.spec.page import TABLES, spec_page
+
+    page = (COMMITTED.parent / "spec.md").read_text()
+    assert spec_page(json_schema()) == page
+    definitions = json.loads(json_schema())["$defs"]
+    assert set(definitions) - {"ModelSettings"} == {name for _, name in TABLES}
+    for _, name in TABLES:
+        for key in definitions[name]["properties"]:
+            assert f"| `{key}`" in page
