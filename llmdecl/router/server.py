@@ -14,6 +14,7 @@ from llmdecl.router.http.limits import CONNECTIONS
 from llmdecl.router.http.request import Reject, Request
 from llmdecl.router.listeners import Address, Listener, Opening, address
 from llmdecl.router.metrics import Metrics
+from llmdecl.router.outbox import Outbox
 from llmdecl.router.ports import Lifecycle
 from llmdecl.router.routes import Serve
 from llmdecl.router.site import Site, allowed, site
@@ -35,7 +36,8 @@ class Server:
         self.lifecycle = lifecycle
         self.loop = asyncio.get_running_loop()
         self.metrics = Metrics()
-        self.pool = Pool(self.loop)
+        self.outbox = Outbox(self.loop)
+        self.pool = Pool(self.loop, self.outbox)
         self.now = 0
         """Seconds since the start, by the sweep: cheap, and good enough for time-outs."""
         self.buffered = 0

@@ -6,6 +6,7 @@ from typing import Protocol, cast
 
 import httptools
 
+from llmdecl.router.outbox import Outbox
 from llmdecl.router.ports import Lease
 
 _HEAD_BYTES = 256 << 10
@@ -68,7 +69,7 @@ class Upstream(asyncio.Protocol):
         self._head = b""
         self._heard = self._head_whole = self._begun = self._whole = self._overrun = False
         if len(body) <= 65536:
-            self._transport.write(head + body)
+            self.pool.outbox.put(self._transport, head + body)
         else:
             self._transport.write(head)
             self._transport.write(body)
@@ -192,7 +193,8 @@ class Pool:
     A few only: each one occupies a thread of llama-server until it times out.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
+        self.outbox = outbox
         self._loop = loop
         self._idle: dict[str, list[Upstream]] = {}
         self.limits: dict[str, int] = {}

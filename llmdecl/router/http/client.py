@@ -36,6 +36,7 @@ class ClientConnection(asyncio.Protocol):
         self.listener = listener
         self.write_paused = False
         self._server = server
+        self._outbox = server.outbox
         self._transport = cast("asyncio.Transport", None)
         self._parser = RequestParser(self)
         self._exchange: Exchange | None = None
@@ -142,23 +143,21 @@ class ClientConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Bytes of an answer, sent at once."""
-        self._transport.write(data)
+        self._outbox.put(self._transport, data)
 
     def done(self, request: Request) -> None:
         """The request in progress has its answer; on with the next."""
         self._exchange = None
         self._forget_body()
         if not self.keeps(request):
-            self._closing = True
-            self._transport.close()
+            self._end()
         elif not self._serving:
             self._go_on()
 
     def cut(self) -> None:
         """The answer in progress can't be finished: the client must see that it is not whole."""
         self._exchange = None
-        self._closing = True
-        self._transport.close()
+        self._end()
 
     # the server's side
 
@@ -170,8 +169,7 @@ class ClientConnection(asyncio.Protocol):
     def close_if_idle(self) -> None:
         """The listener is gone or the server drains: an idle connection goes at once."""
         if not self.busy:
-            self._closing = True
-            self._transport.close()
+            self._end()
 
     def abort(self) -> None:
         """End it now."""
@@ -257,11 +255,17 @@ class ClientConnection(asyncio.Protocol):
         self._since = self._server.now
         self._parser = RequestParser(self)  # what it held of a body is no longer needed
         self._forget_body()
+        self._outbox.flush()
         self._transport.write(rejected(reject, close=True))
         if self._transport.can_write_eof():
             self._transport.write_eof()
         else:
             self._transport.close()
+
+    def _end(self) -> None:
+        self._closing = True
+        self._outbox.flush()
+        self._transport.close()
 
     def _leave(self) -> None:
         exchange, self._exchange = self._exchange, None
