@@ -12,6 +12,7 @@ from llmdecl.activate.rules import CONTEXT_SMALLER, NO_ANSWER
 from llmdecl.activate.unix_http import UnixConnection
 from llmdecl.diagnostics import Failure
 from llmdecl.plan.model import EndpointPlan, ModelPlan, Plan
+from llmdecl.spec.address import address as address_of
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # not bound here
 
@@ -100,7 +101,7 @@ def one_token(plan: Plan, model: ModelPlan, run: Path) -> None:
         words = f"status {status}" if status else "no answer"
         raise Failure(
             NO_ANSWER.at(
-                f"models.{model.name}",
+                address_of("models", model.name),
                 f"`{model.name}` is ready, but does not answer `POST {path}`: {words}",
                 notes=log_notes(said),
             ),
@@ -123,7 +124,7 @@ def context_as_planned(model: ModelPlan, run: Path) -> None:
     if isinstance(n_ctx, int) and 0 < n_ctx < model.n_ctx_slot:
         raise Failure(
             CONTEXT_SMALLER.at(
-                f"models.{model.name}.ctx-size",
+                address_of("models", model.name, "ctx-size"),
                 f"`{model.name}` has a context of {n_ctx}, planned are {model.n_ctx_slot}",
             ),
             status=3,

@@ -11,6 +11,7 @@ from llmdecl.activate.effects import Effect
 from llmdecl.activate.live import Live, Version
 from llmdecl.activate.phrases import RELOADS, RESTARTS_ROUTER
 from llmdecl.plan.model import Budget, EndpointPlan, Plan, RouterPlan
+from llmdecl.spec.address import address as address_of
 from llmdecl.units import format_bytes
 
 
@@ -24,7 +25,7 @@ def diff(current: Version | None, planned: Version, live: Live) -> ChangeSet:
         *_engines(old, planned.plan, live),
         *model_changes(old, planned, live),
         *_endpoints(old, planned.plan),
-        *_router(old, planned.plan, restarts=_router_program_differs(current, planned)),
+        *_router(old, planned.plan),
         *_budgets(old, planned.plan),
     ]
     if current is not None:
@@ -59,7 +60,7 @@ def _engines(old: Plan | None, planned: Plan, live: Live) -> Iterator[Change]:
         if was is None and fetched:
             yield Change(
                 symbol=Symbol.ADD,
-                address=f"engines.{engine.name}",
+                address=address_of("engines", engine.name),
                 effect=Effect.FETCH,
                 reason=engine.version,
                 consequence="downloads it",
@@ -77,7 +78,7 @@ def _engines(old: Plan | None, planned: Plan, live: Live) -> Iterator[Change]:
             reason = f"digest {was.digest[:12]} -> {engine.digest[:12]}"
         yield Change(
             symbol=Symbol.EDIT,
-            address=f"engines.{engine.name}",
+            address=address_of("engines", engine.name),
             effect=Effect.ENGINE,
             reason=reason,
             consequence=("downloads it; " if fetched else "")
@@ -97,30 +98,21 @@ def _endpoints(old: Plan | None, planned: Plan) -> Iterator[Change]:
         else:
             for field, effect in effects.ENDPOINT.items():
                 yield from field_change(
-                    f"endpoints.{name}", field, effect, before[name], after[name]
+                    address_of("endpoints", name), field, effect, before[name], after[name]
                 )
 
 
 def _endpoint(symbol: Symbol, endpoint: EndpointPlan, reason: str, does: str) -> Change:
     return Change(
         symbol=symbol,
-        address=f"endpoints.{endpoint.name}",
+        address=address_of("endpoints", endpoint.name),
         effect=Effect.ROUTER,
         reason=reason,
         consequence=f"router {does} {phrases.listen(endpoint.listen)}",
     )
 
 
-ROUTER_PROGRAM_TEXT = "supervisord/router.conf"
-
-
-def _router_program_differs(current: Version | None, planned: Version) -> bool:
-    """Whether the manager has to start the router anew: its program has its drain timeout."""
-    before = current.files.get(ROUTER_PROGRAM_TEXT) if current else None
-    return before is not None and before != planned.files.get(ROUTER_PROGRAM_TEXT)
-
-
-def _router(old: Plan | None, planned: Plan, *, restarts: bool) -> Iterator[Change]:
+def _router(old: Plan | None, planned: Plan) -> Iterator[Change]:
     if old is None:
         return
     if old.manager != planned.manager:
@@ -133,9 +125,7 @@ def _router(old: Plan | None, planned: Plan, *, restarts: bool) -> Iterator[Chan
         )
     was: RouterPlan = old.router
     for field, effect in effects.ROUTER.items():
-        for change in field_change("router", field, effect, was, planned.router):
-            both = restarts and field == "drain_timeout_s"
-            yield change.replace(consequence=RESTARTS_ROUTER) if both else change
+        yield from field_change("router", field, effect, was, planned.router)
 
 
 def _budgets(old: Plan | None, planned: Plan) -> Iterator[Change]:
@@ -164,22 +154,19 @@ def _texts(current: Version, planned: Version, known: list[Change]) -> Iterator[
         for path in current.files.keys() | planned.files.keys()
         if current.files.get(path) != planned.files.get(path)
     }
-    explained = {c.address.split(".")[1] for c in known if c.address.startswith("models.")}
     reason = "its text changed, by another version of llmdecl"
     for path in sorted(differing):
         address, effect, consequence = path, Effect.ROUTER, RELOADS
         if path == "supervisord/supervisord.conf":
             address, effect = "supervisord", Effect.STACK
             consequence = "everything restarts after draining"
-        elif path == ROUTER_PROGRAM_TEXT:
-            if any(c.consequence == RESTARTS_ROUTER for c in known):
-                continue
+        elif path == "supervisord/router.conf":
             address, consequence = "router", RESTARTS_ROUTER
         elif path.startswith("supervisord/models/"):
             name = path.removeprefix("supervisord/models/").removesuffix(".conf")
-            if _names_model(name, explained, known):
+            if _names_model(name, known):
                 continue
-            address, effect = f"models.{name}", Effect.MODEL
+            address, effect = address_of("models", name), Effect.MODEL
             consequence = f"restarts model {name} after draining"
         elif known:
             continue  # router.json follows from the plan
@@ -192,9 +179,7 @@ def _texts(current: Version, planned: Version, known: list[Change]) -> Iterator[
         )
 
 
-def _names_model(name: str, first_parts: set[str], known: list[Change]) -> bool:
-    """Whether a change speaks of this model; names may hold dots."""
-    prefix = f"models.{name}"
-    return name in first_parts or any(
-        c.address == prefix or c.address.startswith(f"{prefix}.") for c in known
-    )
+def _names_model(name: str, known: list[Change]) -> bool:
+    """Whether a change speaks of this model."""
+    prefix = address_of("models", name)
+    return any(c.address == prefix or c.address.startswith(f"{prefix}.") for c in known)

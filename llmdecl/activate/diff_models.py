@@ -9,6 +9,7 @@ from llmdecl.activate.effects import Effect
 from llmdecl.activate.live import Live, Version
 from llmdecl.activate.phrases import RELOADS
 from llmdecl.plan.model import ModelPlan, Plan, Setting, WeightsPlan
+from llmdecl.spec.address import address as address_of
 from llmdecl.units import format_bytes
 
 DERIVED = ("digest", "socket", "n_ctx", "n_ctx_slot", "parallel", "memory", "executable")
@@ -24,7 +25,7 @@ def model_changes(old: Plan | None, planned: Version, live: Live) -> Iterator[Ch
             ends = name in live.running()
             yield Change(
                 symbol=Symbol.REMOVE,
-                address=f"models.{name}",
+                address=address_of("models", name),
                 effect=Effect.MODEL,
                 reason="no longer in the spec",
                 consequence=f"drains and stops {name}" if ends else f"{name} is not running",
@@ -40,7 +41,7 @@ def _added(model: ModelPlan, live: Live) -> Change:
     starts = "starts now" if model.load == "startup" else "starts with its first request"
     return Change(
         symbol=Symbol.ADD,
-        address=f"models.{model.name}",
+        address=address_of("models", model.name),
         effect=Effect.FETCH if first else Effect.MODEL,
         reason=f"{model.task}, ctx-size {model.n_ctx_slot}, {phrases.claims(model.memory)}",
         consequence=f"{first}{starts}",
@@ -73,21 +74,23 @@ def _edited(old: ModelPlan, new: ModelPlan, live: Live) -> Iterator[Change]:
     for field, effect in effects.MODEL.items():
         if field in apart or effect is Effect.NONE:
             continue
-        found += field_change(f"models.{new.name}", field, effect, old, new)
+        found += field_change(address_of("models", new.name), field, effect, old, new)
     explained = {change.effect for change in found}
     acts = explained - {Effect.ROUTER}
     if restarts and not acts:
         found.append(_of_model(new, live, "", Effect.MODEL, "what its process reads changed"))
     if not explained and not restarts:
         for field in ("memory", "n_ctx_slot", "parallel"):
-            found += field_change(f"models.{new.name}", field, Effect.ROUTER, old, new)
+            found += field_change(address_of("models", new.name), field, Effect.ROUTER, old, new)
     yield from found
 
 
 def _of_model(
     model: ModelPlan, live: Live, key: str, effect: Effect, reason: str, *, address: str = ""
 ) -> Change:
-    where = address or (f"models.{model.name}.{key}" if key else f"models.{model.name}")
+    where = address or (
+        address_of("models", model.name, key) if key else address_of("models", model.name)
+    )
     return Change(
         symbol=Symbol.EDIT,
         address=where,
@@ -123,9 +126,9 @@ def _settings(old: ModelPlan, new: ModelPlan, live: Live) -> Iterator[Change]:
         written = (now or was)[0]
         reason = f"{flag.lstrip('-')} {shown[0]} -> {shown[1]}"
         address = written.address
-        if not address.startswith(f"models.{new.name}"):
+        if not address.startswith(address_of("models", new.name)):
             reason += f" ({address})"
-            address = f"models.{new.name}.{flag.lstrip('-')}"
+            address = address_of("models", new.name, flag.lstrip("-"))
         yield _of_model(new, live, "", Effect.MODEL, reason, address=address)
     if not moved and [s.flag for s in old.settings] != [s.flag for s in new.settings]:
         yield _of_model(new, live, "", Effect.MODEL, "order of flags")
@@ -155,7 +158,7 @@ def _environment(old: ModelPlan, new: ModelPlan, live: Live) -> Iterator[Change]
             was, now = (
                 phrases.short(side[key]) if key in side else "unset" for side in (before, after)
             )
-            address = f"models.{new.name}.environment.{key}"
+            address = address_of("models", new.name, "environment", key)
             reason = f"{key} {was} -> {now}"
             yield _of_model(new, live, "", Effect.MODEL, reason, address=address)
     if before == after and old.environment != new.environment:
@@ -181,7 +184,7 @@ def _sampling(old: ModelPlan, new: ModelPlan) -> Iterator[Change]:
         if before.get(key) != after.get(key):
             yield Change(
                 symbol=Symbol.EDIT,
-                address=f"models.{new.name}.sampling.{key.replace('_', '-')}",
+                address=address_of("models", new.name, "sampling", key.replace("_", "-")),
                 effect=Effect.ROUTER,
                 reason=f"{key} {before.get(key, 'unset')} -> {after.get(key, 'unset')}",
                 consequence=RELOADS,

@@ -12,6 +12,7 @@ from llmdecl.activate.live import (
     LiveProgram,
     Version,
 )
+from llmdecl.spec.address import address as address_of
 
 
 def drift(current: Version | None, planned: Version, live: Live) -> Iterator[Change]:
@@ -133,11 +134,14 @@ def _router(applied: Version, live: Live) -> Iterator[Change]:
         for model in live.router.models:
             if model.state == "held":
                 yield _drift(
-                    f"models.{model.name}", Effect.ROUTER, "is held back", "lets it start again"
+                    address_of("models", model.name),
+                    Effect.ROUTER,
+                    "is held back",
+                    "lets it start again",
                 )
 
 
 def _address(program: str) -> str:
     if program.startswith(MODEL_PROGRAM):
-        return f"models.{program.removeprefix(MODEL_PROGRAM)}"
+        return address_of("models", program.removeprefix(MODEL_PROGRAM))
     return program

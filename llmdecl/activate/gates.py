@@ -10,6 +10,7 @@ from llmdecl.activate.router_client import Answer, log_notes
 from llmdecl.activate.rules import MODEL_START_FAILED, NO_ROOM
 from llmdecl.diagnostics import Diagnostic, Failure
 from llmdecl.plan.model import ModelPlan
+from llmdecl.spec.address import address as address_of
 
 
 def gates(task: Task, goal: Generation) -> None:
@@ -36,7 +37,9 @@ def _started(task: Task, model: ModelPlan) -> bool:
     if answer.status in {503, 504} and not answer.log_tail and model.load != "startup":
         task.warnings.append(
             NO_ROOM.at(
-                f"models.{model.name}", f"`{model.name}` is not running again", notes=[answer.error]
+                address_of("models", model.name),
+                f"`{model.name}` is not running again",
+                notes=[answer.error],
             )
         )
         return False
@@ -48,7 +51,7 @@ def not_started(name: str, answer: Answer, logs: Path) -> Diagnostic:
     """A model did not become ready, with the end of its log."""
     end = settled_tail(log_file(logs, name), 12) or answer.log_tail.splitlines()
     return MODEL_START_FAILED.at(
-        f"models.{name}",
+        address_of("models", name),
         f"`{name}` does not start: {answer.error or f'status {answer.status}'}",
         notes=log_notes("\n".join(end)),
     )

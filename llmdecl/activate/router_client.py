@@ -10,6 +10,7 @@ import msgspec
 from llmdecl.activate.rules import MODEL_REFUSED, ROUTER_REFUSED, ROUTER_SILENT
 from llmdecl.activate.unix_http import UnixConnection
 from llmdecl.diagnostics import Diagnostic, Failure
+from llmdecl.spec.address import address as address_of
 
 
 class PoolStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +156,7 @@ def silent(note: str, *more: str) -> Diagnostic:
 def refused(model: str, verb: str, answer: Answer) -> Diagnostic:
     """The router can't do it."""
     return MODEL_REFUSED.at(
-        f"models.{model}",
+        address_of("models", model),
         f"can't {verb} `{model}`: {answer.error or f'status {answer.status}'}",
         notes=log_notes(answer.log_tail),
     )

@@ -8,6 +8,7 @@ from typing import Any
 from llmdecl.activate.ask import Door
 from llmdecl.activate.rules import CHAT_FAILED
 from llmdecl.diagnostics import Diagnostic, Failure
+from llmdecl.spec.address import address as address_of
 
 TIMEOUT_S = 600
 """A cold start and a long prompt are within this."""
@@ -81,4 +82,4 @@ def _message(text: str) -> str:
 
 
 def _failed(model: str, reason: str) -> Diagnostic:
-    return CHAT_FAILED.at(f"models.{model}", f"`{model}` gives no answer: {reason}")
+    return CHAT_FAILED.at(address_of("models", model), f"`{model}` gives no answer: {reason}")

@@ -6,6 +6,7 @@ import click
 
 from llmdecl.cli.context import folder_options
 from llmdecl.paths import Folders
+from llmdecl.spec.address import address as address_of
 
 if TYPE_CHECKING:
     from llmdecl.activate.ask import Door
@@ -50,7 +51,9 @@ def _door(plan: "Plan", model: "ModelPlan") -> "Door":
 
     if model.task not in {"chat", "completion"}:
         raise Failure(
-            NO_ENDPOINT.at(f"models.{model.name}", f"`{model.name}` is for {model.task}, not chat")
+            NO_ENDPOINT.at(
+                address_of("models", model.name), f"`{model.name}` is for {model.task}, not chat"
+            )
         )
     doors = [
         endpoint_door(endpoint)
@@ -61,5 +64,7 @@ def _door(plan: "Plan", model: "ModelPlan") -> "Door":
     if door is None:
         why = "needs an API key that can't be read" if doors else "serves it"
         start = "the endpoint" if doors else "no endpoint"
-        raise Failure(NO_ENDPOINT.at(f"models.{model.name}", f"{start} {why}: `{model.name}`"))
+        raise Failure(
+            NO_ENDPOINT.at(address_of("models", model.name), f"{start} {why}: `{model.name}`")
+        )
     return door

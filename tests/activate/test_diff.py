@@ -198,6 +198,13 @@ def test_models_and_endpoints_come_and_go():
     assert ("old",) == diff(version(old), version(new), live(old, "old")).restarts
 
 
+def test_addresses_quote_names_as_toml_does():
+    """A model's name with a dot is quoted in its address, as in every diagnostic."""
+    old = stack_plan(model("qwen2.5"))
+    new = old.replace(models=(old.models[0].replace(aliases=("q",)),))
+    assert 'models."qwen2.5".aliases' in {change[1] for change in told(old, new, live(old))}
+
+
 def test_endpoints_router_and_budget():
     """Their fields by name, in people's units."""
     endpoint = SMOL.endpoints[0].replace(
@@ -214,8 +221,7 @@ def test_endpoints_router_and_budget():
         ("~", "endpoints.main.api-keys-file", "router",
          "api-keys-file unset -> /run/keys", RELOADS),
         ("+", "endpoints.second", "router", "serves smol", "router opens [::1]:8"),
-        ("~", "router.drain-timeout", "router", "drain-timeout 2s -> 1m30s",
-         "router restarts after draining"),
+        ("~", "router.drain-timeout", "router", "drain-timeout 2s -> 1m30s", RELOADS),
         ("~", "host.ram", "router", "budget of host 3.0 GiB -> 7.0 GiB", RELOADS),
     ] == told(SMOL, new, live(SMOL))  # fmt: skip
 
