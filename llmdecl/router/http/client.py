@@ -104,7 +104,9 @@ class ClientConnection(asyncio.Protocol):
     def on_head(self, request: Request) -> None:
         """Refuse early what needs no body to be refused."""
         site = self.listener.site
-        request.site = site
+        if request.site is site and not self._server.draining:
+            return  # a head that came before, and was admitted
+        request.site, request.cors = site, b""
         try:
             if self._server.draining:
                 raise stopping()

@@ -7,113 +7,26 @@ no path, `CONNECT`, a missing, repeated or malformed `Host`, an upgrade to anyth
 (which Java's client always offers, and which is ignored, as RFC 9110 7.8 allows).
 """
 
-import re
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from itertools import compress
 from typing import Protocol
 
 import httptools
 
+from llmdecl.router.http.headers import (
+    TOO_BIG,
+    USUAL,
+    check_old_version,
+    check_size,
+    check_target,
+    read_headers,
+)
 from llmdecl.router.http.limits import (
     BODY_BYTES,
     FRAMING_BYTES,
     HEAD_BYTES,
     HEADER_COUNT,
 )
+from llmdecl.router.http.repeated import RepeatedHead, remember
 from llmdecl.router.http.request import Body, Reject, Request
-
-_HOST = re.compile(
-    rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]{2,45}(?:%25[A-Za-z0-9._~-]+)?\])(?::\d{0,5})?"
-)
-_TOO_BIG = 431
-_SLASH = ord("/")
-
-
-def _drop(_request: Request, _value: bytes) -> None:
-    """Between two hops only, or not for a model's eyes."""
-
-
-@lru_cache(maxsize=256)
-def _is_host(value: bytes) -> bool:
-    return _HOST.fullmatch(value) is not None
-
-
-def _host(request: Request, value: bytes) -> None:
-    value = value.strip()
-    if request.host or not _is_host(value):
-        raise Reject(400, "exactly one well-formed Host header is needed", close=True)
-    request.host = value
-
-
-def _length(request: Request, value: bytes) -> None:
-    request.length = int(value)  # llhttp has checked the digits
-    if request.length > BODY_BYTES:
-        raise Reject(413, f"a body may be {BODY_BYTES} bytes", close=True)
-
-
-def _coding(request: Request, value: bytes) -> None:
-    if value.strip().lower() != b"chunked":
-        raise Reject(400, "the only transfer coding is chunked", close=True)
-    request.length = -1
-
-
-def _connection(request: Request, value: bytes) -> None:
-    request.hop_by_hop += tuple(token.strip() for token in value.lower().split(b","))
-
-
-def _expect(request: Request, value: bytes) -> None:
-    if value.strip().lower() != b"100-continue":
-        raise Reject(417, "the only expectation is 100-continue", close=True)
-    request.expects_continue = True
-
-
-def _bearer(request: Request, value: bytes) -> None:
-    request.authorization = value
-
-
-def _key(request: Request, value: bytes) -> None:
-    request.keys += (value.strip(),)
-
-
-def _origin(request: Request, value: bytes) -> None:
-    request.origin = value
-
-
-def _upgrade(_request: Request, value: bytes) -> None:
-    if value.strip().lower() != b"h2c":
-        raise Reject(400, "no protocol to upgrade to", close=True)
-
-
-def _preflight(request: Request, value: bytes) -> None:
-    request.preflight = value
-
-
-_SPECIAL: Mapping[bytes, Callable[[Request, bytes], None]] = {
-    b"access-control-request-headers": _preflight,
-    b"access-control-request-method": _drop,
-    b"api-key": _key,
-    b"authorization": _bearer,
-    b"connection": _connection,
-    b"content-length": _length,
-    b"cookie": _drop,
-    b"expect": _expect,
-    b"host": _host,
-    b"http2-settings": _drop,
-    b"keep-alive": _drop,
-    b"origin": _origin,
-    b"proxy-authenticate": _drop,
-    b"proxy-authorization": _drop,
-    b"proxy-connection": _drop,
-    b"te": _drop,
-    b"trailer": _drop,
-    b"transfer-encoding": _coding,
-    b"upgrade": _upgrade,
-    b"x-api-key": _key,
-}
-"""Headers that stop here."""
-
-_USUAL: tuple[tuple[bytes, ...], ...] = ((), (b"keep-alive",), (b"close",))
 
 
 class Sink(Protocol):
@@ -138,8 +51,12 @@ class RequestParser:
         "_fed",
         "_feeding",
         "_headers",
+        "_heads",
+        "_known",
+        "_missing",
         "_offered",
         "_parser",
+        "_pattern",
         "_request",
         "_sink",
         "in_body",
@@ -154,6 +71,13 @@ class RequestParser:
         self._body: Body = b""
         self._body_bytes = self._fed = self._feeding = 0
         self._offered = False
+        self._heads = 0
+        """Begun in the piece that is being parsed."""
+        self._known: RepeatedHead | None = None
+        self._pattern = self._request
+        """What the known head says."""
+        self._missing = 0
+        """Of the body behind a repeated head."""
         self.in_head = False
         """Some of a head has come, but not all."""
         self.in_body = False
@@ -161,7 +85,55 @@ class RequestParser:
 
     def feed(self, data: bytes) -> None:
         """Raises `Reject`; requests that were whole before have gone to the sink."""
+        if self._missing:
+            self._continue(data)
+            return
+        between = not (self.in_head or self.in_body)
+        if between and self._known is not None:
+            start = self._known.fits(data)
+            length = self._known.length
+            if start and len(data) <= start + length and length <= BODY_BYTES:
+                self._repeat(data, start, length)
+                return
+        self._parse(data)
+        if between and self._heads == 1 and not self.in_head:
+            self._remember(data)
+
+    def _repeat(self, data: bytes, start: int, length: int) -> None:
+        """The known head again. llhttp sees nothing of the request, and stays between two."""
+        request = self._request = self._pattern.copy()
+        request.length = length
+        self._sink.on_head(request)
+        have = len(data) - start
+        self._missing = length - have
+        self.in_body = True
+        if have:
+            self.on_body(data[start:])
+        if not self._missing:
+            self.on_message_complete()
+
+    def _continue(self, data: bytes) -> None:
+        """The body behind a repeated head; what follows it is llhttp's."""
+        part, rest = data[: self._missing], data[self._missing :]
+        self._missing -= len(part)
+        self.on_body(part)
+        if not self._missing:
+            self.on_message_complete()
+        if rest:
+            self._parse(rest)
+
+    def _remember(self, data: bytes) -> None:
+        """The head that has just been parsed may come again."""
+        request = self._request
+        usual = request.hop_by_hop in USUAL and not request.expects_continue
+        if request.length > 0 and request.keep_alive and usual and request.refusal is None:
+            self._known = remember(data, request.headers)
+            self._pattern = request.copy()
+            self._pattern.body = b""
+
+    def _parse(self, data: bytes) -> None:
         begun = self._request
+        self._heads = 0
         self._feeding = len(data)
         while True:
             try:
@@ -191,7 +163,7 @@ class RequestParser:
         """What llhttp holds of an unfinished head, chunk extension or trailer is bounded."""
         self._fed += fed
         if self.in_head and self._fed > HEAD_BYTES:
-            raise Reject(_TOO_BIG, f"more than {HEAD_BYTES} bytes of headers", close=True)
+            raise Reject(TOO_BIG, f"more than {HEAD_BYTES} bytes of headers", close=True)
         if self.in_body and self._fed > HEAD_BYTES + FRAMING_BYTES + 16 * self._body_bytes:
             raise Reject(400, "chunk framing much larger than the body", close=True)
 
@@ -202,6 +174,7 @@ class RequestParser:
         if self._offered:
             return
         self.in_head = True
+        self._heads += 1
         self._request = Request()
         self._headers = []
         self._fed = 0
@@ -223,16 +196,19 @@ class RequestParser:
             return
         headers, self._headers = self._headers, []
         if len(headers) > HEADER_COUNT:
-            raise Reject(_TOO_BIG, f"more than {HEADER_COUNT} headers", close=True)
+            raise Reject(TOO_BIG, f"more than {HEADER_COUNT} headers", close=True)
         if self._fed + self._feeding > HEAD_BYTES:
-            _check_size(request, headers)
+            check_size(request, headers)
+        request.headers = len(headers)
         request.method = parser.get_method()
-        request.forward = _read_headers(request, headers)
+        request.forward = read_headers(request, headers)
+        if request.length > BODY_BYTES:
+            raise _too_large()
         if parser.get_http_version() != "1.1":
-            _check_old_version(request, parser.get_http_version())
+            check_old_version(request, parser.get_http_version())
         elif not request.host:
             raise Reject(400, "exactly one well-formed Host header is needed", close=True)
-        _check_target(request)
+        check_target(request)
         request.keep_alive = not request.http10 and parser.should_keep_alive()
         self._sink.on_head(request)
         self.in_head, self.in_body = False, True
@@ -242,7 +218,7 @@ class RequestParser:
         """Part of the body, out of its framing."""
         self._body_bytes += len(data)
         if self._body_bytes > BODY_BYTES:
-            raise Reject(413, f"a body may be {BODY_BYTES} bytes", close=True)
+            raise _too_large()
         self._sink.on_body_bytes(len(data))
         if not self._body:
             self._body = data
@@ -262,42 +238,5 @@ class RequestParser:
         self._sink.on_request(request)
 
 
-def _check_size(request: Request, headers: list[tuple[bytes, bytes]]) -> None:
-    size = len(request.target) + sum(len(name) + len(value) + 4 for name, value in headers)
-    if size > HEAD_BYTES:
-        raise Reject(_TOO_BIG, f"more than {HEAD_BYTES} bytes of headers", close=True)
-
-
-def _read_headers(request: Request, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Fill `request` from its headers; the lines that go on to the model. Raises `Reject`."""
-    forward: list[bytes] = []
-    for header in headers:
-        special = _SPECIAL.get(header[0].lower())
-        if special is None:
-            forward += (header[0], b": ", header[1], b"\r\n")
-        else:
-            special(request, header[1])
-    if request.hop_by_hop in _USUAL:
-        return b"".join(forward)
-    stays = [name.lower() not in request.hop_by_hop for name in forward[::4] for _ in range(4)]
-    return b"".join(compress(forward, stays))
-
-
-def _check_old_version(request: Request, version: str) -> None:
-    if version != "1.0":
-        raise Reject(400, f"HTTP/{version} is not spoken here", close=True)
-    request.http10 = True
-    if request.length < 0:
-        raise Reject(400, "HTTP/1.0 has no transfer codings", close=True)
-
-
-def _check_target(request: Request) -> None:
-    """Only a path with a query, or `*` for OPTIONS: no proxy's forms, no fragment."""
-    target = request.target
-    if request.method == b"CONNECT":
-        raise Reject(400, "this is no proxy", close=True)
-    if target[0] != _SLASH and (target != b"*" or request.method != b"OPTIONS"):
-        raise Reject(400, "the target must be a path", close=True)
-    if b"#" in target:
-        raise Reject(400, "a target has no fragment", close=True)
-    request.path, _, request.query = target.partition(b"?")
+def _too_large() -> Reject:
+    return Reject(413, f"a body may be {BODY_BYTES} bytes", close=True)

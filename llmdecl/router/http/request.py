@@ -41,6 +41,8 @@ class Request:
     keep_alive = True
     host = b""
     forward = b""
+    headers = 0
+    """How many came."""
     origin = b""
     authorization = b""
     keys: tuple[bytes, ...] = ()
@@ -59,3 +61,9 @@ class Request:
     """Header lines for a browser of an allowed origin."""
     preflight = b""
     """What `Access-Control-Request-Headers` asked for."""
+
+    def copy(self) -> "Request":
+        """Another one with the same values."""
+        copy = Request()
+        copy.__dict__.update(self.__dict__)
+        return copy
