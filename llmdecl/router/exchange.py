@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-import re
 from typing import TYPE_CHECKING
 
+from llmdecl.router.answer_head import AnswerHead
 from llmdecl.router.errors import error_event
 from llmdecl.router.http.answer import refused, rejected
 from llmdecl.router.http.dechunk import Dechunker
 from llmdecl.router.http.request import Reject, Request
 from llmdecl.router.metrics import CLIENT_LEFT
 from llmdecl.router.ports import Lease, Refused
-from llmdecl.router.upstream import Upstream, until_close
+from llmdecl.router.upstream import Upstream
 
 if TYPE_CHECKING:
     from llmdecl.router.http.client import ClientConnection
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("llmdecl.router")
 
-_NOT_PASSED_ON = re.compile(
-    rb"\r\n(?:connection|keep-alive|proxy-connection|proxy-authenticate|upgrade|te|trailer"
-    rb"|access-control-[a-z-]*):[^\r\n]*",
-    re.IGNORECASE,
-)
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*", re.IGNORECASE)
 _DEAD_PROCESS_WAITS_S = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Between refused connections, until the lifecycle has seen that the process died."""
 
@@ -181,25 +175,25 @@ class Exchange:
 
     # from the model
 
-    def on_begin(self, status: int, head: bytes, rest: bytes) -> None:
-        """Pass on the head, without what is between the model and us only."""
+    def on_begin(self, head: AnswerHead, rest: bytes) -> None:
+        """Pass on the head, and begin with the body."""
         request, client = self._request, self._client
         request.body = b""  # no retry from here on
         self._counts.ttft.observe(self._loop.time() - self._started)
-        self._status = status
-        self._event_stream = b"text/event-stream" in head
-        if self._upstream is None or not self._upstream.reusable:
-            request.keep_alive = request.keep_alive and not until_close(head)
-        lines = _NOT_PASSED_ON.sub(b"", head)[:-2]
-        if request.cors:
-            lines += request.cors
-        if request.http10 and _CHUNKED.search(lines):
-            lines = _CHUNKED.sub(b"", lines)
+        self._status = head.status
+        self._event_stream = head.event_stream
+        if head.until_close:
+            request.keep_alive = False
+        text = head.text
+        if request.http10 and head.chunked:
+            text = head.unchunked()
             self._dechunker = Dechunker()
         self._plain = self._dechunker is None and request.method != b"HEAD"
-        if not client.keeps(request):
-            lines += b"Connection: close\r\n"
-        self._write(lines + b"\r\n", rest)
+        keeps = client.keeps(request)
+        if request.cors or not keeps:
+            close = b"" if keeps else b"Connection: close\r\n"
+            text = b"%b%b%b\r\n" % (text[:-2], request.cors, close)
+        self._write(text, rest)
 
     def on_more(self, data: bytes) -> None:
         """Pass it on as it is."""

@@ -6,6 +6,8 @@ from typing import Protocol, cast
 
 import httptools
 
+from llmdecl.router.answer_head import AnswerHead, until_close
+from llmdecl.router.http.repeated import RepeatedHead, remember
 from llmdecl.router.outbox import Outbox
 from llmdecl.router.ports import Lease
 
@@ -17,8 +19,8 @@ _IDLE_S = 4
 class Receiver(Protocol):
     """Who an answer is for."""
 
-    def on_begin(self, status: int, head: bytes, rest: bytes) -> None:
-        """The whole head, with its empty line, and what of the body came with it."""
+    def on_begin(self, head: AnswerHead, rest: bytes) -> None:
+        """The whole head, and what of the body came with it."""
 
     def on_more(self, data: bytes) -> None:
         """More of the body, in its framing."""
@@ -35,7 +37,7 @@ class Receiver(Protocol):
 
 class Upstream(asyncio.Protocol):
     """One connection to a model; one request at a time. Bytes pass as they are: llhttp only tells
-    where the head and the answer end."""
+    where the head and the answer end. Behind a head that repeats, its length tells."""
 
     def __init__(self, pool: "Pool", lease: Lease) -> None:
         self.pool = pool
@@ -50,6 +52,11 @@ class Upstream(asyncio.Protocol):
         self.on_chunk_header = self._opened.__next__  # no frame of Python for each chunk
         self.on_chunk_complete = self._closed.__next__
         self._parser = httptools.HttpResponseParser(self)
+        self._known: RepeatedHead | None = None
+        self._known_answer: AnswerHead | None = None
+        """Of what is known, with the length that came last."""
+        self._left = 0
+        """Of the body behind a repeated head."""
         self._reused = self._paused = False
         self.reusable = True
         """After the answer in progress, as its head says."""
@@ -67,6 +74,7 @@ class Upstream(asyncio.Protocol):
         """A request; its answer goes to `receiver`."""
         self.receiver = receiver
         self._head = b""
+        self._left = 0
         self._heard = self._head_whole = self._begun = self._whole = self._overrun = False
         if len(body) <= 65536:
             self.pool.outbox.put(self._transport, head + body)
@@ -97,7 +105,44 @@ class Upstream(asyncio.Protocol):
         if receiver is None:  # nothing was asked
             self._transport.abort()
             return
+        if self._left:
+            self._continue(receiver, data)
+            return
+        known = None if self._heard else self._known
         self._heard = True
+        if known is not None:
+            start = known.fits(data)
+            if start and len(data) <= start + known.length:
+                self._repeat(receiver, data, start, known.length)
+                return
+        self._parse(receiver, data)
+
+    def _repeat(self, receiver: Receiver, data: bytes, start: int, length: int) -> None:
+        """The known head again. llhttp sees nothing of the answer, and stays between two."""
+        answer = self._known_answer
+        assert answer is not None
+        if answer.length != length:
+            answer = self._known_answer = answer.with_length(length)
+        self._head, self._head_whole, self._begun = answer.text, True, True
+        self._left = start + length - len(data)
+        self._whole = not self._left
+        self.reusable = True
+        receiver.on_begin(answer, data[start:])
+        if self._whole and self.receiver is receiver:
+            self._end(receiver)
+
+    def _continue(self, receiver: Receiver, data: bytes) -> None:
+        """The body behind a repeated head."""
+        if len(data) > self._left:
+            self._break("the model sent more than its answer")
+            return
+        self._left -= len(data)
+        self._whole = not self._left
+        receiver.on_more(data)
+        if self._whole and self.receiver is receiver:
+            self._end(receiver)
+
+    def _parse(self, receiver: Receiver, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -125,8 +170,12 @@ class Upstream(asyncio.Protocol):
         if end < 4 or status < 200:
             self._break("the model's answer has no head that can be passed on")
             return
+        in_one = not self._head
         self._head, self._begun = data[:end], True
-        receiver.on_begin(status, self._head, data[end:])
+        answer = AnswerHead.read(status, self._head, reusable=self.reusable)
+        if in_one and answer.repeats:
+            self._known, self._known_answer = remember(data), answer
+        receiver.on_begin(answer, data[end:])
 
     def _end(self, receiver: Receiver) -> None:
         self.resume()
@@ -179,12 +228,6 @@ class Upstream(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The answer is whole."""
         self._whole = True
-
-
-def until_close(head: bytes) -> bool:
-    """The body's end is the connection's."""
-    lower = head.lower()
-    return b"\r\ncontent-length:" not in lower and b"\r\ntransfer-encoding:" not in lower
 
 
 class Pool:

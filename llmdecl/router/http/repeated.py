@@ -36,10 +36,11 @@ class RepeatedHead:
         return end + self._back_bytes
 
 
-def remember(data: bytes, headers: int) -> RepeatedHead | None:
+def remember(data: bytes, headers: int | None = None) -> RepeatedHead | None:
     """The head at the start of `data`, in which a parser has found so many headers.
 
-    `None` unless that is beyond doubt: each line is one of the headers, and ends in CRLF.
+    `None` unless that is beyond doubt: each line is one of the headers, and ends in CRLF. A model's
+    answers are not counted through: nobody sends them to deceive us.
     """
     end = data.find(b"\r\n\r\n", 0, _HEAD_BYTES)
     if end < 0 or not _METHOD_OR_VERSION.match(data):
@@ -48,6 +49,6 @@ def remember(data: bytes, headers: int) -> RepeatedHead | None:
     lines = data.count(b"\r\n", 0, end)
     if found is None or not lines == data.count(b"\r", 0, end) == data.count(b"\n", 0, end):
         return None
-    if lines != headers:
+    if headers is not None and lines != headers:
         return None
     return RepeatedHead(data[: found.start(1)], data[found.end(1) : end + 4])

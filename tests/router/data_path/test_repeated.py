@@ -1,5 +1,7 @@
 """A head that came before on its connection is recognised, and means what it meant."""
 
+import asyncio
+
 import pytest
 
 from tests.router.data_path.harness import CHAT, Model, config, endpoint, request, router, stack
@@ -124,5 +126,129 @@ def test_keys_are_asked_anew(run, tmp_path):
             for _ in range(2):
                 client.send(asked)
                 assert (await client.answer()).status == 401
+
+    run(scenario())
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nKeep-Alive: timeout=5\r\nServer: x\r\n\r\n"
+
+
+def test_answers_lengths_differ(run):
+    """Answers under a head that repeats are passed on whole, in one piece or in many."""
+    bodies = [b"a" * n for n in (1, 10, 10, 0, 1, 200_000, 3, 65_536, 7)]
+
+    async def scenario():
+        left = iter(bodies * 2)
+
+        async def script(_asked, writer):
+            body = next(left)
+            data = ANSWER % len(body) + body
+            step = max(len(data) // 9, 16) if len(answers) >= len(bodies) else len(data)
+            for at in range(0, len(data), step):
+                writer.write(data[at : at + step])
+                await writer.drain()
+                await asyncio.sleep(0)
+
+        answers = []
+        async with stack(script) as (world, behind):
+            client = await world.client(limit=1 << 20)
+            for _ in range(2 * len(bodies)):
+                client.send(again())
+                answers.append(await client.answer())
+            assert [answer.body for answer in answers] == bodies * 2
+            assert {answer.header("Keep-Alive") for answer in answers} == {None}
+            assert {answer.header("Server") for answer in answers} == {"x"}
+            assert behind.connections == 1
+            assert world.server.metrics.of("m").codes == {200: len(answers)}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_too_much_under_a_known_head(run, pause):
+    """What a model sends beyond its answer reaches nobody, and its connection is not used again."""
+
+    async def scenario():
+        wrong = []
+
+        async def script(_asked, writer):
+            if not wrong:
+                writer.write(ANSWER % 4 + b"good")
+                return
+            sent = ANSWER % 4 + b"go"
+            if pause:
+                writer.write(sent)
+                await wrong[0].wait()
+                sent = b""
+            writer.write(sent + b"odHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad")
+
+        async with stack(script) as (world, behind):
+            client = await world.client()
+            for _ in range(2):
+                client.send(again())
+                assert (await client.answer()).body == b"good"
+            assert behind.connections == 1
+            gate = asyncio.Event()
+            wrong.append(gate)
+            client.send(again())
+            if pause:
+                await client.reader.readuntil(b"go")
+                gate.set()
+                assert b"bad" not in await client.rest()
+            else:
+                assert (await client.answer()).status == 502
+            assert not world.lifecycle.held
+            wrong.clear()
+            other = await world.client()
+            other.send(again())
+            assert (await other.answer()).body == b"good"
+            assert behind.connections == 2
+
+    run(scenario())
+
+
+def test_death_under_a_known_head(run):
+    """A model that dies in the middle of such an answer: the client sees that it is not whole."""
+
+    async def scenario():
+        async def script(_asked, writer):
+            if behind.connections and len(behind.asked) < 3:
+                writer.write(ANSWER % 4 + b"good")
+                return True
+            writer.write(ANSWER % 4 + b"go")
+            await writer.drain()
+            return False
+
+        async with stack(script) as (world, behind):
+            client = await world.client()
+            for _ in range(2):
+                client.send(again())
+                assert (await client.answer()).body == b"good"
+            client.send(again())
+            said = await client.rest()
+            assert said.endswith(b"\r\n\r\ngo")
+            assert world.server.metrics.of("m").codes == {200: 2, 502: 1}
+
+    run(scenario())
+
+
+def test_head_and_old_clients_under_a_known_head(run):
+    """HEAD gets no body, HTTP/1.0 a closed connection, a browser its header."""
+
+    async def scenario():
+        async def script(_asked, writer):
+            writer.write(ANSWER % 4 + b"good")
+
+        async with stack(script) as (world, behind):
+            client = await world.client()
+            for _ in range(2):
+                assert (await client.ask("GET", "/props")).body == b"good"
+            assert (await client.ask("HEAD", "/props")).header("Content-Length") == "4"
+            shown = await client.ask("GET", "/props", headers=["Origin: http://localhost:1"])
+            assert shown.header("Access-Control-Allow-Origin") == "http://localhost:1"
+            assert (await client.ask("GET", "/props")).header("Vary") is None
+            said = await world.once(b"GET /props HTTP/1.0\r\n\r\n")
+            assert said.endswith(b"Connection: close\r\n\r\ngood")
+            assert behind.connections == 1
 
     run(scenario())
