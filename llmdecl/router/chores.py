@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from llmdecl.router.events import Healthy, NotSpawned, Spawned, State
+from llmdecl.router.events import Exited, Healthy, NotSpawned, Spawned, State
 from llmdecl.router.world import StartError
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ LONGEST_POLL_S = 0.025
 SETTLE_S = 30.0
 """An engine that still computes for a client so long gone is treated as idle."""
 _SLOTS_FIRST_S = 0.05
-_SLOTS_LONGEST_S = 0.5
+_SLOTS_AGAIN_S = 1.15
+"""llama-server looks whether a client is still there after 1 s in which none of its tasks has
+ended, and a question for its slots is a task: who asks more often keeps it from ever noticing."""
 
 
 class Chores:
@@ -49,6 +51,11 @@ class Chores:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LONGEST_POLL_S)
 
+    async def bury(self, resident: "Resident", pid: int) -> None:
+        """Its process ended while it was starting: whoever waits is told its last words."""
+        await self._keeper.world.buried(resident.loaded or resident.config, pid)
+        self._keeper.feed(resident, Exited(pid))
+
     def settle(self, resident: "Resident") -> None:
         """Count it as busy until its slots are idle."""
         if not resident.unsettled and resident.state in {State.READY, State.DRAINING}:
@@ -58,17 +65,17 @@ class Chores:
     async def _settle(self, resident: "Resident", generation: int) -> None:
         """A quiet server notices within a second that a client has left, one that streams to
         others only later: ask when nothing else is in flight."""
-        pause, patience = _SLOTS_FIRST_S, SETTLE_S
-        while self._unsettled(resident, generation) and patience > 0:
+        loop = self._keeper.loop
+        end = loop.time() + SETTLE_S
+        while self._unsettled(resident, generation) and loop.time() < end:
+            await asyncio.sleep(_SLOTS_FIRST_S)
             if resident.leases:
-                await asyncio.sleep(_SLOTS_FIRST_S)
+                end = loop.time() + SETTLE_S
                 continue
             busy = await self._keeper.world.busy_slots(resident.socket)
             if busy == 0 and not resident.leases:
                 break
-            await asyncio.sleep(pause)
-            patience -= pause
-            pause = min(pause * 1.5, _SLOTS_LONGEST_S)
+            await asyncio.sleep(_SLOTS_AGAIN_S)
         if self._unsettled(resident, generation):
             resident.unsettled = False
             self._keeper.went_idle(resident)

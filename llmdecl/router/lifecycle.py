@@ -287,7 +287,10 @@ class Keeper:
                 self.refuse_waiting(resident, refusal)
 
     def _exited(self, resident: Resident, pid: int) -> None:
-        self.feed(resident, Exited(pid))
+        if resident.state is State.STARTING:
+            self.spawn(self.chores.bury(resident, pid))
+        else:
+            self.feed(resident, Exited(pid))
 
     def spawn(self, chore: Coroutine[object, object, None]) -> None:
         """Run something beside; its failure is logged."""

@@ -27,9 +27,13 @@ SETTLE_S = 8.0
 """How long a start waits for supervisord to have reaped the process before: 5 s of
 `stopwaitsecs`, then KILL, then its loop."""
 
+BURIED_S = 0.5
+"""How long the report of a failed start waits for supervisord to have written the log's end."""
+
 TAIL_BYTES = 4096
 TAIL_LINES = 20
 _POLL_S = 0.05
+_REAP_S = 0.002
 
 
 class SupervisedWorld:
@@ -189,6 +193,13 @@ class SupervisedWorld:
         task = asyncio.get_running_loop().create_task(nudge())
         self._nudges.add(task)
         task.add_done_callback(self._nudges.discard)
+
+    async def buried(self, model: ModelConfig, pid: int) -> None:
+        """See `World`. supervisord reads the pipe to its end before it forgets the pid."""
+        with contextlib.suppress(UnreachableError, FaultError, TimeoutError):
+            async with asyncio.timeout(BURIED_S):
+                while (await self._supervisor.info(model.program)).pid == pid:
+                    await asyncio.sleep(_REAP_S)
 
     async def healthy(self, socket: str) -> bool:
         """See `World`."""

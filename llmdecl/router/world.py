@@ -34,6 +34,10 @@ class World(Protocol):
     def watch(self, pid: int, gone: Callable[[], None]) -> None:
         """Call `gone` once, soon after the process has ended (or now, if it has)."""
 
+    async def buried(self, model: ModelConfig, pid: int) -> None:
+        """Wait, half a second at most, until the manager has noticed that the process is gone and
+        written its last words to the log. Never raises."""
+
     async def healthy(self, socket: str) -> bool:
         """Whether `GET /health` answers 200 there."""
 

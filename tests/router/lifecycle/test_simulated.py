@@ -170,13 +170,30 @@ def test_an_abandoned_slot_is_busy_until_it_is_idle():
         await asyncio.sleep(10)
         assert world.stops == []
         assert keeper.states()["a"] == "ready"
+        gaps = [b - a for a, b in pairwise(world.asked)]
+        assert min(gaps) > 1.1, "llama-server must see a second without tasks"
         world.slots["a.sock"] = 0
-        await asyncio.sleep(1)
+        await asyncio.sleep(2)
         assert keeper.states()["a"] == "stopped"
         world.slots["a.sock"] = 1
         lease = await keeper.acquire("a")
         keeper.release(lease, abandoned=True)
         await asyncio.sleep(40)
+        assert keeper.states()["a"] == "stopped"
+        await keeper.close()
+
+    simulate(work)
+
+
+def test_a_hung_model_is_not_waited_for_longer_than_a_busy_one():
+    """However long each question for its slots takes."""
+
+    async def work():
+        keeper, world = keep(config(model("a", ttl_s=0.0), min_residency_s=0.0))
+        world.slots["a.sock"], world.slots_s = None, 2.0
+        lease = await keeper.acquire("a")
+        keeper.release(lease, abandoned=True)
+        await asyncio.sleep(36)
         assert keeper.states()["a"] == "stopped"
         await keeper.close()
 

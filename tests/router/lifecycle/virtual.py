@@ -67,6 +67,10 @@ class FakeWorld:
     starts: list = field(default_factory=list)
     stops: list = field(default_factory=list)
     slots: dict = field(default_factory=dict)
+    slots_s: float = 0.0
+    """How long a question for slots takes."""
+    asked: list = field(default_factory=list)
+    """When slots were asked for."""
     keeper: Keeper | None = None
     may_cut: bool = False
     """Whether an operator's order may end busy models."""
@@ -102,6 +106,9 @@ class FakeWorld:
         self.stops.append((asyncio.get_running_loop().time(), model.name))
         asyncio.get_running_loop().call_later(self.term_s, self.end, pid)
 
+    async def buried(self, _model, pid):
+        assert not self.processes[pid].alive
+
     def kill(self, pid):
         self.end(pid)
 
@@ -124,7 +131,8 @@ class FakeWorld:
         return any(p.model.socket == socket and now >= p.ready_at for p in self.alive())
 
     async def busy_slots(self, socket):
-        await asyncio.sleep(0)
+        self.asked.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.slots_s)
         return self.slots.get(socket, 0)
 
     def digest(self, pid):
