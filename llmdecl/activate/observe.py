@@ -37,7 +37,13 @@ def _router(status: RouterStatus) -> LiveRouter:
         config_sha256=status.config_sha256,
         draining=status.draining,
         models=tuple(
-            LiveModel(name=m.name, state=m.state, pid=m.pid, digest=m.digest) for m in status.models
+            LiveModel(
+                name=m.name,
+                state="held" if m.held else m.state,
+                pid=m.pid,
+                digest=m.digest,
+            )
+            for m in status.models
         ),
     )
 

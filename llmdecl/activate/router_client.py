@@ -35,6 +35,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     started_s_ago: float | None = None
     load_s: float | None = None
     adopted: bool = False
+    held: bool = False
     error: str | None = None
     log_tail: str | None = None
 

@@ -131,14 +131,14 @@ def router_up(task: Task, goal: Generation) -> None:
         _drain(task)
         _bounce(task)
         status = _await_router(task, lambda now: not now.draining)
-    held = [model.name for model in status.models if model.state == "held"]
+    held = [model.name for model in status.models if model.held]
     if status.config_sha256 != wanted or held:
         hands.say("reloads the router")
         hands.router.reload(timeout_s=task.patience_s)
         status = _await_router(task, lambda now: now.config_sha256 == wanted)
     task.did("reloaded router")
     for model in status.models:
-        if model.state == "held":
+        if model.held:
             hands.router.release(model.name, timeout_s=task.patience_s)
     task.did("released models")
 

@@ -83,14 +83,15 @@ async def _serve(places: Places) -> None:
     keeper = Keeper(config, world)
     operator = Operator(keeper)
     reloader = Reloader(keeper, places.config, config_sha256)
+    data_path = Server(config, keeper)
     control = Control(
         places.run / "router.sock",
         operator=operator,
         reloader=reloader,
         status=lambda: status(keeper, reloader.config_sha256),
+        drain=lambda: _drain(operator, data_path, keeper.config.drain_timeout_s),
     )
     control.claim()
-    data_path = Server(config, keeper)
     keeper.data_path = data_path
     keeper.tally = partial(_count, data_path)
     try:
@@ -116,7 +117,7 @@ def _count(data_path: Server, model: str, what: Tally) -> None:
 
 
 async def _drain(operator: Operator, data_path: Server, timeout_s: float) -> None:
-    """Nobody new, and to those who are served their last byte."""
+    """Nobody new, not even a connection, and to those who are served their last byte."""
     await asyncio.gather(operator.drain(), data_path.drain(timeout_s))
 
 

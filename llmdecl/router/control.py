@@ -42,11 +42,13 @@ class Control:
         operator: Operator,
         reloader: Reloader,
         status: Callable[[], Mapping[str, object]],
+        drain: Callable[[], Awaitable[None]],
     ) -> None:
         self._path = path
         self._operator = operator
         self._reloader = reloader
         self._status = status
+        self._drain_all = drain
         self._inode: int | None = None
         self._server: asyncio.Server | None = None
         self._socket: sockets.socket | None = None
@@ -141,7 +143,7 @@ class Control:
         return {"config_sha256": await self._reloader.reload()}
 
     async def _drain(self) -> Mapping[str, object]:
-        await self._operator.drain()
+        await self._drain_all()
         return {}
 
 

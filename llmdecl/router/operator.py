@@ -24,7 +24,7 @@ class Operator:
         """Drain, stop, and keep stopped while requests queue. Raises Refused (409) when it is
         released meanwhile."""
         resident = self._resident(name)
-        if resident.state is not State.HELD and resident.process.then is not Then.HOLD:
+        if not resident.held:
             resident.ran_before_hold = resident.occupies
         self._keeper.feed(resident, StopRequested(Then.HOLD))
         await _until(resident, lambda: not _is_being_held(resident))
@@ -43,10 +43,13 @@ class Operator:
             self._keeper.wish(resident)
 
     async def start(self, name: str) -> None:
-        """Load it. Raises Refused as for a request, and 409 while it is held."""
+        """Load it, now even if it backs off: whoever asks has mended it. Raises Refused as for a
+        request, and 409 while it is held."""
         resident = self._resident(name)
-        if resident.state is State.HELD or resident.process.then is Then.HOLD:
+        if resident.held:
             raise Refused(409, f"`{name}` is held")
+        if resident.state is State.BACKOFF:
+            self._keeper.feed(resident, StopRequested())
         self._keeper.release(await self._keeper.acquire(name, patient=True))
 
     async def stop(self, name: str) -> None:

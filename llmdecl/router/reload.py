@@ -9,7 +9,7 @@ import msgspec
 
 from llmdecl.router import refusals
 from llmdecl.router.config import ModelConfig, RouterConfig
-from llmdecl.router.events import State, StopRequested, Then
+from llmdecl.router.events import State, StopRequested
 from llmdecl.router.lifecycle import Keeper
 from llmdecl.router.operator import Operator
 from llmdecl.router.resident import Resident
@@ -120,8 +120,7 @@ class Reloader:
         resident.removed = False
         resident.config, resident.socket = model, keeper.world.socket(model)
         startup = model.load == "startup" and old.load != "startup"
-        held = resident.state is State.HELD or resident.process.then is Then.HOLD
-        if held:
+        if resident.held:
             self._operator.end_hold(resident)
             startup = startup or resident.ran_before_hold
         if resident.occupies and _is_another(resident, model):

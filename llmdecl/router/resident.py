@@ -4,7 +4,7 @@ import asyncio
 from math import ceil
 
 from llmdecl.router.config import ModelConfig
-from llmdecl.router.events import OCCUPYING, Limits, Process, State
+from llmdecl.router.events import OCCUPYING, Limits, Process, State, Then
 from llmdecl.router.ports import Lease
 from llmdecl.router.scheduler import Candidate
 
@@ -60,6 +60,11 @@ class Resident:
     def busy(self) -> bool:
         """Something is in flight, or may be."""
         return bool(self.leases) or self.unsettled
+
+    @property
+    def held(self) -> bool:
+        """An operator holds it back, or will once its process is gone."""
+        return self.state is State.HELD or self.process.then is Then.HOLD
 
     @property
     def occupies(self) -> bool:

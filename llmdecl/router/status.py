@@ -22,7 +22,8 @@ class PoolStatus:
 class ModelStatus:
     """`digest` is the running process's, or what a start would give. `idle_s` and `ttl_left_s` are
     `None` while it is busy or not ready; `started_s_ago` counts from the router's first sight of
-    the process; `load_s` is how long its start took. `log_tail` comes with an `error` only."""
+    the process; `load_s` is how long its start took. `held` is true from the hold's
+    beginning, while `state` says how far it is. `log_tail` comes with an `error` only."""
 
     name: str
     state: str
@@ -35,6 +36,7 @@ class ModelStatus:
     started_s_ago: float | None
     load_s: float | None
     adopted: bool
+    held: bool
     crashes: int
     error: str | None
     log_tail: str
@@ -78,6 +80,7 @@ def _model(keeper: Keeper, resident: Resident, now: float) -> ModelStatus:
         started_s_ago=round(now - resident.wanted_at, 3) if resident.occupies else None,
         load_s=None if resident.load_s is None else round(resident.load_s, 4),
         adopted=process.adopted and resident.occupies,
+        held=resident.held,
         crashes=process.crashes,
         error=error,
         log_tail=keeper.world.log_tail(resident.config.program) if error else "",

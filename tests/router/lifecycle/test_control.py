@@ -90,6 +90,37 @@ def test_start_of_a_model_that_fails(stack):
     assert "bad magic" in body["log_tail"]
 
 
+def test_a_start_does_not_wait_for_the_back_off(stack):
+    """Who asks for a start has mended what was wrong."""
+    stack.model("a")
+    in_the_way = stack.run / stack.models["a"].socket
+    in_the_way.touch()
+    stack.up()
+    for _ in range(4):
+        assert stack.control("POST", "/models/a/start")[0] == 502
+    in_the_way.unlink()
+    assert stack.control("POST", "/models/a/start")[0] == 200
+    assert stack.state_of("a")["state"] == "ready"
+
+
+def test_a_hold_in_progress_is_seen(stack):
+    """`held` is said from its beginning, so that the next `apply` ends what another left."""
+    stack.model("a", "--fake-think-s", "1")
+    stack.up()
+    asked = stack.ask_later("a")
+    wait_until(lambda: stack.state_of("a")["in_flight"] == 1, "it computes")
+    holding = later(lambda: stack.control("POST", "/models/a/hold"))
+    shown = stack.wait_state("a", "draining")
+    assert shown["held"]
+    assert stack.control("POST", "/models/a/release")[0] == 200
+    assert not stack.state_of("a")["held"]
+    holding.join(10)
+    asked.join(10)
+    assert holding.answer[0] == 409
+    assert asked.answer[0] == 200
+    assert stack.ask("a", think_s=0)[0] == 200
+
+
 def test_what_it_does_not_know(stack):
     """Strange paths, methods and bytes end in a plain answer or a closed connection."""
     stack.model("a")
