@@ -22,6 +22,10 @@ log = logging.getLogger("llmdecl.router")
 _DEAD_PROCESS_WAITS_S = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Between refused connections, until the lifecycle has seen that the process died."""
 
+_POST = b"POST %b HTTP/1.1\r\nHost: model\r\n%bContent-Length: %d\r\n\r\n"
+_GET = b"GET %b HTTP/1.1\r\nHost: model\r\n%b\r\n"
+"""Also for HEAD, whose answer has the head of a GET."""
+
 _DYING_S = 0.25
 """A killed process accepts for a moment longer. A request that it drops so soon did not kill it."""
 
@@ -59,15 +63,14 @@ class Exchange:
         self._stream = stream
         self._counts = server.metrics.of(model)
         self._loop = server.loop
+        server.outbox.under_way += 1
         self._started = server.loop.time()
-        length = b"" if request.method != b"POST" else b"Content-Length: %d\r\n" % len(request.body)
-        method = b"GET" if request.method == b"HEAD" else request.method
-        self._head = b"%b %b HTTP/1.1\r\nHost: model\r\n%b%b\r\n" % (
-            method,
-            request.target,
-            request.forward,
-            length,
-        )
+        length = len(request.body)
+        self._counts.bytes_in += length
+        if request.method == b"POST":
+            self._head = _POST % (request.target, request.forward, length)
+        else:
+            self._head = _GET % (request.target, request.forward)
 
     # from the client's side
 
@@ -278,6 +281,7 @@ class Exchange:
         self._over = True
         self._task = self._upstream = None
         counts = self._counts
+        self._server.outbox.under_way -= 1
         counts.codes[status] += 1
         counts.bytes_out += self._bytes_out
         counts.duration.observe(self._loop.time() - self._started)

@@ -16,7 +16,7 @@ from llmdecl.router.listeners import Address, Listener, Opening, address
 from llmdecl.router.metrics import Metrics
 from llmdecl.router.outbox import Outbox
 from llmdecl.router.ports import Lifecycle
-from llmdecl.router.routes import Serve
+from llmdecl.router.routes import Route, Serve
 from llmdecl.router.site import Site, allowed, site
 from llmdecl.router.upstream import Pool
 
@@ -156,12 +156,13 @@ class Server:
         """Answer a whole request here, or hand it to a model: then the exchange, not yet begun."""
         assert request.site is not None
         head_only = request.method == b"HEAD"
+        route = request.route
         try:
             if request.refusal is not None:
                 raise request.refusal
-            if request.route is not None and request.method != b"OPTIONS":
-                if request.route.serve is Serve.MODEL:
-                    return self._exchange(client, request, request.site)
+            if route is not None and request.method != b"OPTIONS":
+                if route.serve is Serve.MODEL:
+                    return self._exchange(client, request, request.site, route)
                 status, kind, body = self._own(request, request.site)
                 text = answer(
                     status,
@@ -183,14 +184,13 @@ class Server:
         client.done(request)
         return None
 
-    def _exchange(self, client: ClientConnection, request: Request, place: Site) -> Exchange:
+    def _exchange(
+        self, client: ClientConnection, request: Request, place: Site, route: Route
+    ) -> Exchange:
         served, stream = place.find(request)
-        model = served.config.name
-        assert request.route is not None
         if served.rewrite is not None and request.method == b"POST":
-            request.body = served.rewrite.apply(request.body, request.route)
-        self.metrics.of(model).bytes_in += len(request.body)
-        return Exchange(self, client, request, model=model, stream=stream)
+            request.body = served.rewrite.apply(request.body, route)
+        return Exchange(self, client, request, model=served.config.name, stream=stream)
 
     def _own(self, request: Request, place: Site) -> tuple[int, str, bytes]:
         """Status, content type and body of what the router answers itself."""

@@ -178,7 +178,8 @@ class Upstream(asyncio.Protocol):
         receiver.on_begin(answer, data[end:])
 
     def _end(self, receiver: Receiver) -> None:
-        self.resume()
+        if self._paused:
+            self.resume()
         self.receiver = None
         self._reused = True
         if self.reusable and self.usable:
@@ -263,7 +264,9 @@ class Pool:
 
     def give(self, upstream: Upstream) -> None:
         """Keep it for the next request, if there is room."""
-        idle = self._idle.setdefault(upstream.model, [])
+        idle = self._idle.get(upstream.model)
+        if idle is None:
+            idle = self._idle[upstream.model] = []
         if len(idle) < self.limits.get(upstream.model, 0):
             upstream.idle_since = self.now
             idle.append(upstream)

@@ -153,7 +153,7 @@ class ClientConnection(asyncio.Protocol):
         self._forget_body()
         if not self.keeps(request):
             self._end()
-        elif not self._serving:
+        elif not self._serving and (self._queue or self._pending or self._reading_paused):
             self._go_on()
 
     def cut(self) -> None:

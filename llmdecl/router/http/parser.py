@@ -105,12 +105,15 @@ class RequestParser:
         request.length = length
         self._sink.on_head(request)
         have = len(data) - start
+        if have == length:
+            self._sink.on_body_bytes(length)
+            request.body = data[start:]
+            self._sink.on_request(request)
+            return
         self._missing = length - have
         self.in_body = True
         if have:
             self.on_body(data[start:])
-        if not self._missing:
-            self.on_message_complete()
 
     def _continue(self, data: bytes) -> None:
         """The body behind a repeated head; what follows it is llhttp's."""
