@@ -84,12 +84,13 @@ async def _serve(places: Places) -> None:
     operator = Operator(keeper)
     reloader = Reloader(keeper, places.config, config_sha256)
     data_path = Server(config, keeper)
+    drain = _Drain(operator, data_path, keeper)
     control = Control(
         places.run / "router.sock",
         operator=operator,
         reloader=reloader,
         status=lambda: status(keeper, reloader.config_sha256),
-        drain=lambda: _drain(operator, data_path, keeper.config.drain_timeout_s),
+        drain=drain,
     )
     control.claim()
     keeper.data_path = data_path
@@ -103,7 +104,7 @@ async def _serve(places: Places) -> None:
         log.info("ready, pid %d, %d models", os.getpid(), len(config.models))
         await stopping.first.wait()
         log.info("draining")
-        await _unless(stopping.second, _drain(operator, data_path, keeper.config.drain_timeout_s))
+        await _unless(stopping.second, drain())
     finally:
         control.close()
         await data_path.close()
@@ -116,9 +117,24 @@ def _count(data_path: Server, model: str, what: Tally) -> None:
     setattr(counts, what, getattr(counts, what) + 1)
 
 
-async def _drain(operator: Operator, data_path: Server, timeout_s: float) -> None:
-    """Nobody new, not even a connection, and to those who are served their last byte."""
-    await asyncio.gather(operator.drain(), data_path.drain(timeout_s))
+class _Drain:
+    """Nobody new, not even a connection, and to those who are served their last byte: once. Who
+    asks again waits for the first, so that TERM after `POST /drain` takes no second time-out."""
+
+    def __init__(self, operator: Operator, data_path: Server, keeper: Keeper) -> None:
+        self._operator = operator
+        self._data_path = data_path
+        self._keeper = keeper
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self) -> None:
+        if self._task is None:
+            self._task = self._keeper.loop.create_task(self._drain())
+        await asyncio.shield(self._task)
+
+    async def _drain(self) -> None:
+        timeout_s = self._keeper.config.drain_timeout_s
+        await asyncio.gather(self._operator.drain(), self._data_path.drain(timeout_s))
 
 
 async def _reload(reloader: Reloader) -> None:

@@ -36,6 +36,9 @@ class Limits:
     drain_s: float
     stop_s: float = 6.0
     """After supervisord's own `stopwaitsecs` of 5 s."""
+    cut_s: float = 1.0
+    """Instead, when the drain time-out has passed: llama-server stops computing at TERM, but waits
+    for the clients that it has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,10 @@ def _from_draining(process: Process, event: Event, now: float, limits: Limits) -
     match event:
         case Drained() | Overdue():
             assert process.pid is not None
-            return _stopping(process, process.then, now, limits), (
+            stopping = _stopping(process, process.then, now, limits)
+            if isinstance(event, Overdue):
+                stopping = replace(stopping, deadline=now + limits.cut_s)
+            return stopping, (
                 CloseUpstreams(),
                 StopProgram(process.pid),
             )

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -128,6 +129,22 @@ def test_drain_admits_nothing_and_answers_when_all_is_over(stack):
     assert stack.status()["draining"]
     stack.router.terminate()
     assert stack.router.wait(10) == 0
+
+
+def test_term_after_a_drain_takes_no_second_time_out(stack):
+    """What outlasted `POST /drain` is cut when the router is stopped."""
+    stack.options["drain_timeout_s"] = 2.0
+    stack.model("a", "--fake-think-s", "60")
+    stack.up()
+    asked = stack.ask_later("a")
+    wait_until(lambda: stack.state_of("a")["in_flight"] == 1, "a is busy")
+    assert stack.control("POST", "/drain")[0] == 200
+    begin = time.monotonic()
+    stack.router.terminate()
+    assert stack.router.wait(10) == 0
+    assert time.monotonic() - begin < 1.5
+    asked.join(5)
+    assert not asked.is_alive()
 
 
 def test_one_router_a_run_folder(stack):

@@ -50,15 +50,16 @@ def test_hold_drains_first(stack):
 
 
 def test_drain_timeout_bounds_a_hold(stack):
-    """What is still in flight after `drain-timeout` is cut."""
+    """What is still in flight after `drain-timeout` is cut, even if the engine, as llama-server
+    does, ignores TERM while it has clients."""
     stack.options["drain_timeout_s"] = 0.5
-    stack.model("a", "--fake-think-s", "60")
+    stack.model("a", "--fake-think-s", "60", "--fake-ignore-sigterm")
     stack.up()
     asked = stack.ask_later("a")
     wait_until(lambda: stack.state_of("a")["in_flight"] == 1, "it computes")
     begin = time.monotonic()
     assert stack.control("POST", "/models/a/hold")[0] == 200
-    assert 0.4 < time.monotonic() - begin < 8
+    assert 0.4 < time.monotonic() - begin < 4
     asked.join(10)
     assert not asked.is_alive()
 
