@@ -213,6 +213,8 @@ class RequestParser:
             raise Reject(400, "exactly one well-formed Host header is needed", close=True)
         check_target(request)
         request.keep_alive = not request.http10 and parser.should_keep_alive()
+        if not request.keep_alive:
+            self._known = None  # nothing may follow
         self._sink.on_head(request)
         self.in_head, self.in_body = False, True
         self._offered = parser.should_upgrade()
