@@ -8,7 +8,7 @@ _NOT_PASSED_ON = re.compile(
     rb"|access-control-[a-z-]*):[^\r\n]*",
     re.IGNORECASE,
 )
-_LENGTH = re.compile(rb"\r\ncontent-length: ?(\d{1,9})\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length: ?([1-9]\d{0,8})\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*", re.IGNORECASE)
 
 
@@ -22,7 +22,7 @@ class AnswerHead:
         self.text = text
         """With its empty line."""
         self.length = -1
-        """The body's, as announced; -1 when it isn't."""
+        """The body's, as announced; -1 when it isn't, or is 0."""
         self.chunked = self.event_stream = False
         self.until_close = False
         """The body's end is the connection's."""

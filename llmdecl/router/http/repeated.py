@@ -5,9 +5,10 @@ What has been parsed and judged once needs no second look, so a repeated head co
 
 import re
 
-_LENGTH = re.compile(rb"\r\ncontent-length: ?(\d{1,9})\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length: ?([1-9]\d{0,8})\r\n", re.IGNORECASE)
 _METHOD_OR_VERSION = re.compile(rb"[A-Z]")
 _DIGITS = 9
+_ZERO = ord("0")
 _HEAD_BYTES = 4 << 10
 """Longer heads are parsed each time."""
 
@@ -31,6 +32,8 @@ class RepeatedHead:
         end = data.find(b"\r", start, start + _DIGITS + 1)
         digits = data[start:end]
         if end < 0 or not digits.isdigit() or not data.startswith(self._back, end):
+            return 0
+        if digits[0] == _ZERO:
             return 0
         self.length = int(digits)
         return end + self._back_bytes
