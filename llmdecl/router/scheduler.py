@@ -3,7 +3,8 @@
 The rules, in the order in which they settle a conflict:
 
 * Claims of loaded models never exceed a pool's budget; equal shared keys count once. What is on
-  its way out claims until its process is gone.
+  its way out claims until its process is gone. When a reload made the budget smaller than what is
+  loaded, room is made as for a request, before anybody is served.
 * Whoever waits longest is served first. What it needs is kept free of later ones, who may
   start only beside it, so nobody starves.
 * Room is made by the idle ones, least recently used first, and by no more of them than needed.
@@ -86,6 +87,7 @@ def decide(
     work = _Round(table, budgets, now, min_residency_s)
     for model in table.values():
         work.unload_idle(model)
+    work.shrink()
     waiting = [
         m for m in table.values() if m.state is State.STOPPED and m.waiting_since is not None
     ]
@@ -130,13 +132,20 @@ class _Round:
         else:
             self.wakes.append(model.idle_since + model.ttl_s)
 
+    def shrink(self) -> None:
+        """Make room when what stays loaded is more than the budgets have."""
+        victims = self._victims(self.later)
+        if victims:
+            self.later = self.later - set(victims)
+            self._make_room(victims)
+
     def serve(self, model: Candidate) -> None:
         """Start it, or make room for it, or leave it waiting."""
         reason = self._never_fits(model)
         if reason is not None:
             self.impossible[model.name] = reason
             return
-        victims = self._victims(model)
+        victims = self._victims(self.later | {model.name})
         if victims is None:
             return  # those who wait longer come first
         self.later = (self.later - set(victims)) | {model.name}
@@ -186,9 +195,9 @@ class _Round:
             return 0, model.idle_since
         return (1 if model.closed else 2), model.ready_since
 
-    def _victims(self, model: Candidate) -> list[str] | None:
-        """The cheapest models whose going lets `model` fit; `None` if even all would not do."""
-        kept = self.later | {model.name}
+    def _victims(self, kept: set[str]) -> list[str] | None:
+        """The cheapest models whose going lets the rest of `kept` fit; `None` if even all would
+        not do."""
         if self._fits(kept):
             return []
         evictable = [

@@ -56,6 +56,21 @@ def test_no_more_than_needed():
     assert decision.stop == ("big",)
 
 
+def test_a_smaller_budget_evicts_what_is_idle():
+    """Nobody has to ask: a reload took the memory away. Idle ones go first, least recently used
+    first; busy ones finish what they have; permanent ones stay."""
+    decision = choose(
+        ready("a", 40, idle_since=50.0),
+        ready("b", 40, idle_since=40.0),
+        ready("c", 40, permanent=True),
+    )
+    assert (decision.stop, decision.closed) == (("b",), frozenset())
+    decision = choose(ready("a", 60, busy=True), ready("b", 60, permanent=True))
+    assert (decision.stop, decision.closed) == ((), frozenset({"a"}))
+    leaving = model("b", 40, State.STOPPING, idle_since=40.0)
+    assert choose(ready("a"), leaving, budget=60).stop == ()
+
+
 def test_a_busy_one_is_closed_not_evicted():
     """It admits no more, and goes when it is idle."""
     waiting = model("b", waiting_since=99.0)
