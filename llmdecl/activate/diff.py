@@ -9,7 +9,7 @@ from llmdecl.activate.diff_models import model_changes
 from llmdecl.activate.drift import drift
 from llmdecl.activate.effects import Effect
 from llmdecl.activate.live import Live, Version
-from llmdecl.activate.phrases import RELOADS, RESTARTS_ROUTER
+from llmdecl.activate.phrases import RELOADS, RESTARTS_ROUTER, SHRINKS
 from llmdecl.plan.model import Budget, EndpointPlan, Plan, RouterPlan
 from llmdecl.spec.address import address as address_of
 from llmdecl.units import format_bytes
@@ -143,7 +143,7 @@ def _budgets(old: Plan | None, planned: Plan) -> Iterator[Change]:
             address="host.ram" if pool == "host" else f"host.devices.{pool}",
             effect=Effect.ROUTER,
             reason=f"budget of {pool} {shown[0]} -> {shown[1]}",
-            consequence=RELOADS,
+            consequence=SHRINKS if was and now and now.bytes < was.bytes else RELOADS,
         )
 
 

@@ -85,12 +85,15 @@ def _store(current: Version | None, planned: Version, live: Live) -> Iterator[Ch
     """What was there when it was applied and is gone from the store."""
     if current is None:
         return
+    weights = [w for model in planned.plan.models for w in model.weights]
+    linked = {f"weights/{w.digest}" for w in weights if w.source.startswith("file:")}
     known = {f"weights/{w.digest}" for m in current.plan.models for w in m.weights}
     known |= {e.executable.text.removeprefix("/") for e in current.plan.engines}
-    still = {f"weights/{w.digest}" for m in planned.plan.models for w in m.weights}
+    still = {f"weights/{w.digest}" for w in weights}
     still |= {e.executable.text.removeprefix("/") for e in planned.plan.engines}
     for path in sorted(known & still & set(live.absent)):
-        yield _drift(path, Effect.FETCH, "not in the store", "downloads it")
+        consequence = "links its file" if path in linked else "downloads it"
+        yield _drift(path, Effect.FETCH, "not in the store", consequence)
 
 
 def _programs(applied: Version, manager: LiveManager) -> Iterator[Change]:
@@ -117,7 +120,11 @@ def _digests(program: LiveProgram, digest: str) -> Iterator[Change]:
         reason = f"PID {program.pid} has digest {shown}, applied is {digest[:12]}"
     else:
         return
-    consequence = f"restarts model {name} after draining"
+    consequence = (
+        f"restarts model {name} after draining"
+        if program.running is not None
+        else f"supervisord reads it anew; model {name} is not running"
+    )
     yield _drift(_address(program.name), Effect.MODEL, reason, consequence)
 
 

@@ -4,6 +4,7 @@ from llmdecl.plan.model import Address, MemoryPart, Setting, WeightsPlan, Word
 from llmdecl.units import format_bytes, format_duration
 
 RELOADS = "router reloads; no connection is dropped"
+SHRINKS = f"{RELOADS}; models that no longer fit are unloaded, least recently used first"
 RESTARTS_ROUTER = "router restarts after draining"
 
 

@@ -226,6 +226,23 @@ def test_endpoints_router_and_budget():
     ] == told(SMOL, new, live(SMOL))  # fmt: skip
 
 
+def test_a_smaller_budget_unloads():
+    """What does not fit any more has to go, and the plan says so."""
+    new = SMOL.replace(budgets=(Budget(pool="host", total_bytes=2 << 30, margin_bytes=1 << 30),))
+    assert [
+        ("~", "host.ram", "router", "budget of host 3.0 GiB -> 1.0 GiB",
+         f"{RELOADS}; models that no longer fit are unloaded, least recently used first"),
+    ] == told(SMOL, new, live(SMOL))  # fmt: skip
+
+
+def test_drift_of_a_stopped_model_restarts_nothing():
+    """After an apply that was killed, only what runs is said to restart."""
+    world = live(SMOL, manager=LiveManager(pid=1, programs=(ROUTER, program(
+        state="STOPPED", pid=None, configured="1" * 64, running=None))))  # fmt: skip
+    (change,) = told(SMOL, SMOL, world)
+    assert change[4] == "supervisord reads it anew; model smol is not running"
+
+
 def test_the_first_apply():
     """Everything is added."""
     changes = diff(None, version(SMOL), Live(manager=None, router=None, wanted=None, current=None))
@@ -337,3 +354,7 @@ def test_weights_gone_from_the_store_are_drift():
     changes = diff(version(plan), version(plan), live(plan, absent=(path,)))
     assert [("!", path)] == [(c.symbol.value, c.address) for c in changes.changes]
     assert Effect.FETCH is changes.worst()
+    assert [change.consequence for change in changes.changes] == ["downloads it"]
+    plan = stack_plan(model("smol", weights=(weights("a", source="file:a.gguf"),)))
+    (change,) = told(plan, plan, live(plan, absent=(path,)))
+    assert change[4] == "links its file"
