@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from llmdecl.activate.atomic import replace_file
-from llmdecl.activate.rules import APPLY_IN_PROGRESS
+from llmdecl.activate.rules import APPLY_IN_PROGRESS, STATE_UNWRITABLE
 from llmdecl.diagnostics import Diagnostic, Failure
 from llmdecl.values import Value, from_json, to_json
 
@@ -26,18 +26,23 @@ def exclusive(state: Path, verb: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
     holder = state / "apply.holder"
     lock = FileLock(state / "apply.lock", timeout=0)
     try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock.acquire()
+        replace_file(holder, to_json(Holder(verb=verb, pid=os.getpid())))
     except Timeout:
         raise Failure(_taken(holder)) from None
+    except OSError as error:
+        lock.release()
+        summary = f"state folder `{state}` can't be written: {error.strerror or error}"
+        raise Failure(STATE_UNWRITABLE.at("state", summary)) from error
     try:
-        replace_file(holder, to_json(Holder(verb=verb, pid=os.getpid())))
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
         lock.release()
 
 

@@ -1,6 +1,7 @@
 """The world as a value: what runs, what is in force, what is missing."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from llmdecl.activate import processes, run_folder
 from llmdecl.activate.generations import Generation
@@ -58,7 +59,15 @@ def absent(plans: Iterable[Plan], folders: Folders) -> tuple[str, ...]:
             for engine in plan.engines
             if engine.executable.root is Root.STORE
         }
-    return tuple(sorted(path for path in needed if not (folders.store / path).exists()))
+    return tuple(sorted(path for path in needed if not _is_there(folders.store / path)))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file is; a folder of weights with all that its links lead to."""
+    if not path.is_dir():
+        return path.exists()
+    parts = tuple(path.iterdir())
+    return bool(parts) and all(part.exists() for part in parts)
 
 
 def version_in_force(generation: Generation | None) -> Version | None:

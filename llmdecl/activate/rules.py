@@ -178,6 +178,14 @@ NO_ROOM = Rule(
     """A model that ran before the change could not be started again at once, because others
 use the memory. It starts on its next request.""",
 )
+STATE_UNWRITABLE = Rule(
+    "LD626",
+    "state-unwritable",
+    ERROR,
+    """The state folder can't be made or written, so nothing was changed. It holds the generations
+of this stack: name a folder of your own with `--state-dir` or LLMDECL_STATE_DIR, or free some
+space.""",
+)
 
 RULES: tuple[Rule, ...] = (
     UNQUOTABLE_FOLDER,
@@ -205,4 +213,5 @@ RULES: tuple[Rule, ...] = (
     STEP_FAILED,
     MODEL_REFUSED,
     NO_ROOM,
+    STATE_UNWRITABLE,
 )

@@ -4,7 +4,10 @@ import pytest
 
 from llmdecl.activate import generations as module
 from llmdecl.activate.generations import Generations
+from llmdecl.activate.observe import absent
 from llmdecl.diagnostics import Failure
+from llmdecl.paths import folders
+from llmdecl.plan.model import WeightsPlan
 
 from .conftest import content, model, stack_plan
 
@@ -97,3 +100,19 @@ def test_a_number_that_is_not_there(stored):
     with pytest.raises(Failure) as failure:
         stored.load(7)
     assert ["LD614"] == [d.code for d in failure.value.diagnostics]
+
+
+def test_a_link_that_leads_nowhere_is_absent(tmp_path):
+    """A `file:` source that was moved is linked again, although the plan is the same."""
+    places = folders(state=tmp_path / "s", store=tmp_path / "t", cache=tmp_path / "c")
+    weights = WeightsPlan(role="model", source="file:a", digest="a" * 64, size_bytes=1)
+    plan = stack_plan(model("smol", weights=(weights,)))
+    entry = f"weights/{weights.digest}"
+    folder = places.store / entry
+    assert absent([plan], places) == (entry,)
+    folder.mkdir(parents=True)
+    assert absent([plan], places) == (entry,)
+    (folder / "model.gguf").symlink_to(tmp_path / "a.gguf")
+    assert absent([plan], places) == (entry,)
+    (tmp_path / "a.gguf").write_bytes(b"x")
+    assert absent([plan], places) == ()
