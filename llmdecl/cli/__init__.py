@@ -77,7 +77,7 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="llmdecl")
 def root() -> None:
-    r"""One spec for a running, pinned, memory-proven local LLM stack.
+    """One spec for a running, pinned, memory-proven local LLM stack.
 
     \b
     A first stack:
@@ -86,7 +86,7 @@ def root() -> None:
       llmdecl fetch    bring them here
       llmdecl plan     show what would change
       llmdecl apply    do it
-    """
+    """  # noqa: D301  # click wants the character itself
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -91,7 +91,7 @@ def load_spec(path: Path) -> Loaded:
     source = Source(file)
     reader = READERS.get(path.suffix)
     if reader is None:
-        known = " or ".join(f"`{suffix}`" for suffix in READERS)
+        known = " nor ".join(f"`{suffix}`" for suffix in READERS)
         problem = UNKNOWN_FORMAT.at(file, f"`{path.name}` ends in neither {known}")
         return Loaded(None, (problem,), source)
     data = _read(path)

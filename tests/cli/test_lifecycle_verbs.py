@@ -250,6 +250,21 @@ def test_a_second_apply_is_told_who_holds_the_lock(cli, machine):
     cli("apply", "--yes")
 
 
+def test_a_state_folder_that_cannot_be_written(cli, machine):
+    """Said as a diagnostic; nothing was changed, so the status is 1."""
+    machine.folders.state.parent.mkdir(parents=True, exist_ok=True)
+    blocker = machine.folders.state.with_name("file")
+    blocker.write_text("")
+    for verb in ("apply", "rollback", "down"):
+        cli.fails("LD626", verb, "--yes", "--state-dir", str(blocker / "state"))
+
+
+def test_help_keeps_its_lines(cli):
+    """The first steps are a list, not a paragraph."""
+    assert "\n    llmdecl check    say what is wrong" in cli("--help")
+    assert "\b" not in cli.out
+
+
 def test_down(cli, machine):
     """Down of nothing is fine; down stops everything; twice is fine too."""
     assert "nothing runs" in cli("down")
