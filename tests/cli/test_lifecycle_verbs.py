@@ -255,7 +255,7 @@ def test_a_state_folder_that_cannot_be_written(cli, machine):
     machine.folders.state.parent.mkdir(parents=True, exist_ok=True)
     blocker = machine.folders.state.with_name("file")
     blocker.write_text("")
-    for verb in ("apply", "rollback", "down"):
+    for verb in ("apply", "rollback"):
         cli.fails("LD626", verb, "--yes", "--state-dir", str(blocker / "state"))
 
 
