@@ -188,6 +188,14 @@ ARCHITECTURE_UNKNOWN = Rule(
     """The memory rules of this architecture were not read in llama.cpp's source. Its sizes follow
 the general rule with half as much again for the work buffer, and may be wrong.""",
 )
+TEMPLATE_IS_NO_TEMPLATE = Rule(
+    "LD337",
+    "chat-template-without-jinja",
+    ERROR,
+    """With `jinja` on, the engine takes `chat-template` for a Jinja template, save for the name
+`chatml`. A text without any `{` would be the prompt itself, whatever was asked. Give the template's
+text, or turn `jinja` off for a built-in name.""",
+)
 ENGINE_UNCHOSEN = Rule(
     "LD340",
     "engine-unchosen",
@@ -231,6 +239,7 @@ RULES: tuple[Rule, ...] = (
     IDLE_SLOTS,
     SMALL_BATCH,
     ARCHITECTURE_UNKNOWN,
+    TEMPLATE_IS_NO_TEMPLATE,
     ENGINE_UNCHOSEN,
     ENGINE_DEMANDS,
 )

@@ -308,7 +308,10 @@ class ModelSettings(Table):
     )
     # what goes in and out
     jinja: bool | None = Field(None, description="render chats with the Jinja template engine")
-    chat_template: Text | None = Field(None, description="a built-in name, or a Jinja template")
+    chat_template: Text | None = Field(
+        None,
+        description="a Jinja template, or `chatml`; another built-in name needs `jinja = false`",
+    )
     reasoning_format: Literal["none", "auto", "deepseek", "deepseek-legacy"] | None = Field(
         None, description="where an answer's thoughts are put"
     )
