@@ -30,7 +30,7 @@ def gates(task: Task, goal: Generation) -> None:
 def _started(task: Task, model: ModelPlan) -> bool:
     """Whether it is ready. False, with a warning, when an on-demand model finds no memory now."""
     patience_s = model.start_timeout_s + task.patience_s
-    task.hands.say(f"starts {model.name}")
+    task.hands.say(f"waits for {model.name}")
     answer = task.hands.router.start(model.name, timeout_s=patience_s)
     if answer.ok:
         return True

@@ -95,7 +95,7 @@ class Reloader:
         except OSError as error:
             for model in added:
                 self._remove(keeper.residents[model.name])
-            raise ConfigError(str(error)) from error
+            raise ConfigError(error.strerror or str(error)) from error
         keeper.config = config
         for name, resident in tuple(keeper.residents.items()):
             if name in wanted:

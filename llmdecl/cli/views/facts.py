@@ -16,4 +16,4 @@ def show_facts(facts: Facts) -> None:
 def show_written(path: Path, facts: Facts) -> None:
     """One line: where, and of how much."""
     engines, weights = len(facts.engines), len(facts.weights)
-    click.echo(f"{path}: {facts.host.name}, {engines} engines, {weights} sources", err=True)
+    click.echo(f"{path}: {facts.host.name}, engines: {engines}, sources: {weights}", err=True)

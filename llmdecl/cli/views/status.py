@@ -60,7 +60,7 @@ def _show_models(survey: Survey) -> None:
         ]
         for model in survey.models
     ]
-    head = ["model", "state", "PID", "memory", "requests", "unloads in", ""]
+    head = ["model", "state", "PID", "memory", "in flight", "unloads in", ""]
     table.show(head, rows, right=(2, 3, 4))
 
 
