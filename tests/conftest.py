@@ -3,10 +3,15 @@
 import importlib.util
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
 import pytest
+
+# a shell starts background jobs with SIGINT ignored, and children inherit that: tests that
+# interrupt a verb need the usual answer
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IN_CI = os.environ.get("CI") == "true"
 

@@ -346,6 +346,14 @@ UNUSED_ENGINE = Rule(
     """No model uses the engine. It would be locked and fetched for nothing; remove it, or name
 it in a model's `engine`.""",
 )
+UNUSED_DEVICE = Rule(
+    "LD156",
+    "device-unused",
+    _W,
+    """An accelerator is declared, and this version places every model on the processor. The device
+is recorded in the facts and nothing is loaded onto it: said aloud, so that nobody believes
+otherwise.""",
+)
 
 RULES: tuple[Rule, ...] = (
     UNREADABLE,
@@ -395,6 +403,7 @@ RULES: tuple[Rule, ...] = (
     MARGIN_ABOVE_RAM,
     DRAFT_RANGE,
     UNUSED_ENGINE,
+    UNUSED_DEVICE,
 )
 
 OF_A_KEY = frozenset(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.spec.address import address
-from llmdecl.spec.rules import DUPLICATE_DEVICE, MARGIN_ABOVE_RAM
+from llmdecl.spec.rules import DUPLICATE_DEVICE, MARGIN_ABOVE_RAM, UNUSED_DEVICE
 from llmdecl.spec.schema import Spec
 from llmdecl.units import format_bytes
 
@@ -27,5 +27,10 @@ def check(spec: Spec) -> Iterator[Diagnostic]:
             yield DUPLICATE_DEVICE.at(
                 address("host", "devices", index, "id"),
                 f"device `{device.id}` is `{first}` already",
+            )
+        else:
+            yield UNUSED_DEVICE.at(
+                address("host", "devices", index),
+                f"device `{device.id}` is declared and stays unused: models run on the processor",
             )
         seen.setdefault(device.id, index)
