@@ -3,14 +3,7 @@
 import os
 from pathlib import Path
 
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+from llmdecl.store.store import sync as sync_folder
 
 
 def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:

@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from llmdecl.activate.atomic import replace_link, sync_folder, write_new
+from llmdecl.activate.atomic import replace_link, write_new
 from llmdecl.activate.rules import DAMAGED_GENERATION, NO_GENERATION
 from llmdecl.diagnostics import Failure
 from llmdecl.emit.artefact import ArtefactSet
 from llmdecl.facts.model import Facts
 from llmdecl.plan.model import Plan
 from llmdecl.store.model import Lock
+from llmdecl.store.store import sync as sync_folder
 from llmdecl.values import Value, from_json, to_json
 
 KEPT = 20

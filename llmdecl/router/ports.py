@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from llmdecl.router.config import ModelConfig, RouterConfig
+from llmdecl.router.config import RouterConfig
 
 
 @dataclass(eq=False, slots=True)
@@ -74,9 +74,3 @@ class DataPath(Protocol):
         """Take endpoints, aliases, defaults and keys from `config` without dropping a connection:
         listeners that stay keep their socket, new ones open, gone ones close. Raises OSError, with
         the address in its text, when an address can't be bound; then nothing has changed."""
-
-
-def model_named(config: RouterConfig, name: str) -> ModelConfig | None:
-    """The model with this name, alias, or either with `:latest` behind it."""
-    names = {n: m for m in config.models for n in (*m.aliases, m.name)}
-    return names.get(name) or names.get(name.removesuffix(":latest"))
