@@ -6,7 +6,7 @@ from llmdecl.facts.model import GgufFacts
 from llmdecl.memory.compute import compute_bytes
 from llmdecl.memory.hparams import shape_of
 from llmdecl.memory.kv_cache import kv_cache_bytes
-from llmdecl.memory.model import MemoryPart, RunParameters
+from llmdecl.memory.model import ON_CPU, MemoryPart, Placement, RunParameters
 from llmdecl.memory.output import output_bytes, output_growth_bytes
 from llmdecl.memory.process import process_bytes
 from llmdecl.memory.prompts import checkpoint_bytes, prompt_cache_bytes
@@ -15,7 +15,12 @@ from llmdecl.memory.weights import weights_parts
 
 
 def model_parts(
-    gguf: GgufFacts, digest: str, run: RunParameters, features: Collection[str], prefix: str = ""
+    gguf: GgufFacts,
+    digest: str,
+    run: RunParameters,
+    features: Collection[str],
+    prefix: str = "",
+    placement: Placement = ON_CPU,  # noqa: ARG001
 ) -> tuple[MemoryPart, ...]:
     """What llama.cpp allocates for one set of weights; `prefix` names a draft's parts."""
     shape = shape_of(gguf)

@@ -1,10 +1,12 @@
 """The row of a memory ledger, and what a model asks of memory, as values."""
 
+from typing import Literal
+
 from llmdecl.values import Value
 
 
 class MemoryPart(Value, frozen=True, kw_only=True):
-    """One row of the ledger: bytes of `part` in `pool` (`host`, later device ids).
+    """One row of the ledger: bytes of `part` in `pool` (`host` or a device's id).
 
     Parts of one pool with the same non-null `shared` key (a mapped file) are counted once for
     all models that are loaded together. `exact` is false for a bound.
@@ -15,6 +17,42 @@ class MemoryPart(Value, frozen=True, kw_only=True):
     bytes: int
     exact: bool
     shared: str | None = None
+
+
+class Device(Value, frozen=True, kw_only=True):
+    """An accelerator as llama.cpp sees it: `id` is ours, `backend` ggml's (`cuda`, `rpc`, ...).
+
+    `free_bytes` is what it would report as free: the weights of a split that nobody gave
+    (src/llama-model.cpp:1558).
+    """
+
+    id: str
+    backend: str
+    free_bytes: int
+
+
+class Placement(Value, frozen=True, kw_only=True):
+    """Where a model goes, in llama-server's words. Without devices everything is on the CPU.
+
+    `devices` are in the order of `--device`. `n_gpu_layers` is the number passed; more than
+    `block_count + 1` means all. `tensor_split` is empty, or has one share a device.
+    `overrides` are `(regular expression, buffer)` of `--override-tensor`, those of `--cpu-moe`
+    and `--n-cpu-moe` written out; `buffer` is `CPU` or a device's id.
+    """
+
+    devices: tuple[Device, ...] = ()
+    n_gpu_layers: int = 0
+    split_mode: Literal["none", "layer", "row", "tensor"] = "layer"
+    tensor_split: tuple[float, ...] = ()
+    main_gpu: int = 0
+    overrides: tuple[tuple[str, str], ...] = ()
+    kv_offload: bool = True
+    op_offload: bool = True
+    no_host: bool = False
+
+
+ON_CPU = Placement()
+"""No device takes part."""
 
 
 class RunParameters(Value, frozen=True, kw_only=True):
