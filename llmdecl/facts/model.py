@@ -20,15 +20,46 @@ class CpuFacts(Value, kw_only=True, frozen=True):
     features: tuple[str, ...]
 
 
+class MemoryUse(Value, kw_only=True, frozen=True):
+    """What one process holds of a device's memory; None where the driver doesn't say."""
+
+    pid: int | None
+    name: str | None
+    bytes: int | None
+
+
 class DeviceFacts(Value, kw_only=True, frozen=True):
-    """An accelerator. `backend` is a ggml backend's name; `memory_bytes` its total."""
+    """An accelerator, once, however many drivers see it.
+
+    `backend` is the ggml backend that it is best reached through, `backends` all of them, best
+    first. `memory_bytes` is what can be allocated there; the moment's `free_bytes` and `used_by`
+    decide nothing. A MIG instance is a device, the card that it is cut from is none.
+    """
 
     id: str
     backend: str
     name: str | None
     memory_bytes: int
     architecture: str | None
+    """`sm_86`, `gfx1100`; a declared one as declared."""
     declared: bool
+    backends: tuple[str, ...] = ()
+    free_bytes: int | None = None
+    driver: str | None = None
+    pci: str | None = None
+    """`0000:01:00.0`; instances of one card share it."""
+    uuid: str | None = None
+    """What the backend's variable of visible devices takes (`llmdecl.backends`)."""
+    integrated: bool | None = None
+    shares_host_memory: bool = False
+    """Its memory is the host's: what it holds beyond `dedicated_bytes` counts as RAM as well."""
+    dedicated_bytes: int | None = None
+    """Of `memory_bytes`, what the system set apart and the kernel doesn't count as RAM."""
+    engine_index: int | None = None
+    """Its number among its backend's devices, as an engine without restrictions counts."""
+    used_by: tuple[MemoryUse, ...] = ()
+    endpoint: str | None = None
+    """`HOST:PORT` of the `ggml-rpc-server` that it is reached through."""
 
 
 class HostFacts(Value, kw_only=True, frozen=True):

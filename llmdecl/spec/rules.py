@@ -354,6 +354,20 @@ UNUSED_DEVICE = Rule(
 is recorded in the facts and nothing is loaded onto it: said aloud, so that nobody believes
 otherwise.""",
 )
+BAD_DEVICE_ENDPOINT = Rule(
+    "LD157",
+    "bad-device-endpoint",
+    _E,
+    """A device of another machine (`backend = "rpc"`) is reached through the `ggml-rpc-server`
+that runs there: `endpoint` is its `HOST:PORT`. A device of this machine has none.""",
+)
+DEVICE_TWICE = Rule(
+    "LD158",
+    "device-declared-twice",
+    _E,
+    """Two declared devices have one `uuid`, or one `pci` address and no two `uuid`s that tell them
+apart (MIG instances have those): its memory would be given away twice.""",
+)
 
 RULES: tuple[Rule, ...] = (
     UNREADABLE,
@@ -404,6 +418,8 @@ RULES: tuple[Rule, ...] = (
     DRAFT_RANGE,
     UNUSED_ENGINE,
     UNUSED_DEVICE,
+    BAD_DEVICE_ENDPOINT,
+    DEVICE_TWICE,
 )
 
 OF_A_KEY = frozenset(

@@ -133,10 +133,30 @@ class Device(Table):
     id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")] = Field(
         description="a name of your own, such as `gpu0`"
     )
-    backend: Literal["cuda", "hip", "vulkan", "metal", "sycl"] = Field(description="a ggml backend")
+    backend: Literal["cuda", "hip", "vulkan", "metal", "sycl", "rpc"] = Field(
+        description="a ggml backend; `rpc` is a device of another machine"
+    )
     memory: Memory = Field(description="all of its memory: `24GiB`")
     name: Text | None = Field(None, description="what the maker calls it")
     architecture: Text | None = Field(None, description="such as `sm_86` or `gfx1100`")
+    uuid: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,79}$")] | None = (
+        Field(None, description="pins it whatever the order of devices: `GPU-...`, `MIG-...`")
+    )
+    pci: (
+        Annotated[
+            str,
+            StringConstraints(
+                pattern=r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$",
+            ),
+        ]
+        | None
+    ) = Field(None, description="its PCI address: `0000:01:00.0`")
+    integrated: bool | None = Field(
+        None, description="its memory is the host's, and counts against `ram` too; default false"
+    )
+    endpoint: Text | None = Field(
+        None, description="with `rpc` only: where `ggml-rpc-server` listens, `10.0.0.2:50052`"
+    )
 
 
 class Host(Table):

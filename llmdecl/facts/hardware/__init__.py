@@ -74,6 +74,12 @@ def _devices(host: Host | None) -> tuple[DeviceFacts, ...]:
             memory_bytes=device.memory,
             architecture=device.architecture,
             declared=True,
+            backends=(device.backend,),
+            pci=device.pci,
+            uuid=device.uuid,
+            integrated=device.integrated or False,
+            shares_host_memory=device.integrated or False,
+            endpoint=device.endpoint,
         )
         for device in (host.devices if host else None) or ()
     )

@@ -4,8 +4,16 @@ from collections.abc import Iterator
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.spec.address import address
-from llmdecl.spec.rules import DUPLICATE_DEVICE, MARGIN_ABOVE_RAM, UNUSED_DEVICE
-from llmdecl.spec.schema import Spec
+from llmdecl.spec.listen import parse_listen
+from llmdecl.spec.rules import (
+    BAD_DEVICE_ENDPOINT,
+    DEVICE_TWICE,
+    DUPLICATE_DEVICE,
+    MARGIN_ABOVE_RAM,
+    UNUSED_DEVICE,
+)
+from llmdecl.spec.schema import Device, Spec
+from llmdecl.spec.words import shown
 from llmdecl.units import format_bytes
 
 
@@ -34,3 +42,48 @@ def check(spec: Spec) -> Iterator[Diagnostic]:
                 f"device `{device.id}` is declared and stays unused: models run on the processor",
             )
         seen.setdefault(device.id, index)
+    yield from _twice(host.devices or ())
+    for index, device in enumerate(host.devices or ()):
+        yield from _endpoint(device, index)
+
+
+def _twice(devices: tuple[Device, ...]) -> Iterator[Diagnostic]:
+    """Each device that is an earlier one by `uuid` or `pci`."""
+    for index, device in enumerate(devices):
+        for earlier in devices[:index]:
+            key = _same(earlier, device)
+            if key is not None:
+                yield DEVICE_TWICE.at(
+                    address("host", "devices", index, key),
+                    f"device `{device.id}` has the `{key}` of `{earlier.id}`",
+                )
+                break
+
+
+def _same(one: Device, other: Device) -> str | None:
+    """The key by which both are one device; devices of one `pci` are told apart by `uuid`."""
+    if one.uuid is not None and other.uuid is not None:
+        return "uuid" if one.uuid == other.uuid else None
+    return "pci" if one.pci is not None and one.pci == other.pci else None
+
+
+def _endpoint(device: Device, index: int) -> Iterator[Diagnostic]:
+    """Where a device of another machine is reached."""
+    where = address("host", "devices", index, "endpoint")
+    match device.backend, device.endpoint:
+        case "rpc", None:
+            yield BAD_DEVICE_ENDPOINT.at(where, f"device `{device.id}` has no `endpoint`")
+        case "rpc", str(text):
+            try:
+                listen = parse_listen(text)
+            except ValueError as error:
+                yield BAD_DEVICE_ENDPOINT.at(where, f"`{shown(text)}` is no `HOST:PORT`: {error}")
+                return
+            if listen.path is not None:
+                yield BAD_DEVICE_ENDPOINT.at(where, f"`{shown(text)}` is a socket, no `HOST:PORT`")
+        case _, str():
+            yield BAD_DEVICE_ENDPOINT.at(
+                where, f"device `{device.id}` is a `{device.backend}` device of this machine"
+            )
+        case _:
+            pass
