@@ -12,7 +12,16 @@ from llmdecl.plan.model import ModelPlan, Plan, Setting, WeightsPlan
 from llmdecl.spec.address import address as address_of
 from llmdecl.units import format_bytes
 
-DERIVED = ("digest", "socket", "n_ctx", "n_ctx_slot", "parallel", "memory", "executable")
+DERIVED = (
+    "digest",
+    "socket",
+    "placement",
+    "n_ctx",
+    "n_ctx_slot",
+    "parallel",
+    "memory",
+    "executable",
+)
 """Model fields that follow from others: named only when nothing else explains the same effect."""
 
 
@@ -167,7 +176,12 @@ def _environment(old: ModelPlan, new: ModelPlan, live: Live) -> Iterator[Change]
 
 def _weights(old: ModelPlan, new: ModelPlan, live: Live) -> Iterator[Change]:
     """A new digest is other weights; another source of the same digest is nothing."""
-    for role, key in (("model", "source"), ("draft", "draft.source"), ("lora", "lora")):
+    for role, key in (
+        ("model", "source"),
+        ("draft", "draft.source"),
+        ("mmproj", "mmproj.source"),
+        ("lora", "lora"),
+    ):
         was, now = (tuple(w for w in model.weights if w.role == role) for model in (old, new))
         if [w.digest for w in was] == [w.digest for w in now]:
             continue

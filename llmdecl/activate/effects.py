@@ -25,6 +25,7 @@ PLAN: Mapping[str, Effect] = {
     "models": Effect.MODEL,
     "endpoints": Effect.ROUTER,
     "router": Effect.ROUTER,
+    "devices": Effect.NONE,  # what it means for a model is in its settings and environment
     "budgets": Effect.ROUTER,
 }
 
@@ -46,6 +47,8 @@ MODEL: Mapping[str, Effect] = {
     "start_timeout_s": Effect.ROUTER,
     "sampling": Effect.ROUTER,
     "system_prompt": Effect.ROUTER,
+    "placement": Effect.MODEL,
+    "alone": Effect.ROUTER,
     "memory": Effect.ROUTER,  # claims alone: a better estimate restarts nothing
     "digest": Effect.MODEL,
     "reasons": Effect.NONE,

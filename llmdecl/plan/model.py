@@ -48,12 +48,38 @@ class SamplingPlan(Value, frozen=True, kw_only=True):
 
 
 class WeightsPlan(Value, frozen=True, kw_only=True):
-    """A pinned file that a model reads: main weights, draft or adapter."""
+    """A pinned file that a model reads: main weights, draft, projector or adapter."""
 
-    role: Literal["model", "draft", "lora"]
+    role: Literal["model", "draft", "mmproj", "lora"]
     source: str
     digest: str
     size_bytes: int
+
+
+class PlacementPlan(Value, frozen=True, kw_only=True):
+    """Where a model goes: numbers, as they are passed.
+
+    `devices` are ids in the order of `--device`, `engine_devices` the engine's own names in the
+    same order (`CUDA0`, as the model's process sees them); without any the CPU has everything.
+    `n_gpu_layers` of `n_layers` (blocks and output) are on devices, `layers` of them on each.
+    `tensor_split` is what is passed, empty with one device. `n_cpu_moe` blocks have their experts
+    on the CPU; `overrides` are `(regular expression, buffer)` with `CPU` or a device's id, those of
+    `n_cpu_moe` written out after those of the spec.
+    """
+
+    devices: tuple[str, ...] = ()
+    engine_devices: tuple[str, ...] = ()
+    n_gpu_layers: int = 0
+    n_layers: int = 0
+    layers: tuple[int, ...] = ()
+    split_mode: Literal["none", "layer", "row", "tensor"] = "layer"
+    tensor_split: tuple[float, ...] = ()
+    main_gpu: int = 0
+    n_cpu_moe: int = 0
+    overrides: tuple[tuple[str, str], ...] = ()
+    kv_offload: bool = True
+    op_offload: bool = False
+    no_host: bool = False
 
 
 class ModelPlan(Value, frozen=True, kw_only=True):
@@ -82,6 +108,10 @@ class ModelPlan(Value, frozen=True, kw_only=True):
     start_timeout_s: float
     sampling: tuple[SamplingPlan, ...]
     system_prompt: str | None
+    placement: PlacementPlan = PlacementPlan()
+    """Default: what plans without it meant, everything on the CPU."""
+    alone: bool = False
+    """Never shares a device with another model."""
     memory: tuple[MemoryPart, ...]
     digest: str
     reasons: Mapping[str, str]
@@ -145,8 +175,31 @@ class Budget(Value, frozen=True, kw_only=True):
         return self.total_bytes - self.margin_bytes
 
 
+class DevicePlan(Value, frozen=True, kw_only=True):
+    """An accelerator of the host.
+
+    `engine_name` is what an engine without restrictions calls it through `backend`: models are
+    told by `uuid` where there is one. `shares_host_memory`: what it holds beyond
+    `dedicated_bytes` is the host's memory, and counts there too.
+    """
+
+    id: str
+    backend: str
+    name: str
+    memory_bytes: int
+    engine_name: str
+    architecture: str | None
+    uuid: str | None
+    endpoint: str | None
+    shares_host_memory: bool
+    dedicated_bytes: int
+
+
 class Plan(Value, frozen=True, kw_only=True):
-    """A compiled stack. Models, endpoints and engines are sorted by name."""
+    """A compiled stack. Models, endpoints and engines are sorted by name.
+
+    `budgets` has one row a pool: `host`, then every device by its id.
+    """
 
     schema: int = 1
     host: str
@@ -155,4 +208,6 @@ class Plan(Value, frozen=True, kw_only=True):
     models: tuple[ModelPlan, ...]
     endpoints: tuple[EndpointPlan, ...]
     router: RouterPlan
+    devices: tuple[DevicePlan, ...] = ()
+    """In the order of the spec, or of detection."""
     budgets: tuple[Budget, ...]

@@ -4,30 +4,27 @@ import hashlib
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.engines.choice import Choice, Chooser
-from llmdecl.engines.flags import FlagTable, Misuse, Use
+from llmdecl.engines.flags import Misuse, Use
 from llmdecl.engines.llama_cpp.companions import (
     DRAFT_N_MAX_DEFAULT,
     DraftChoice,
     LoraChoice,
+    MmprojChoice,
 )
+from llmdecl.engines.llama_cpp.placement import decide_wishes
 from llmdecl.engines.llama_cpp.server import (
-    Server,
     decide_server,
     server_parameters,
-    server_settings,
 )
-from llmdecl.facts.model import Facts, GgufFacts
-from llmdecl.memory.estimate import model_parts, process_parts, total_bytes
-from llmdecl.memory.model import MemoryPart
+from llmdecl.facts.model import Facts
 from llmdecl.plan import rules
 from llmdecl.plan.lifecycle import decide_lifecycle
-from llmdecl.plan.subject import HostPlan, Subject
+from llmdecl.plan.placed import place
+from llmdecl.plan.subject import HostPlan, Resolved, Subject
 from llmdecl.plan.supply import Pinned, PinnedEngine, pinned_weights
 from llmdecl.spec.address import address
-from llmdecl.spec.schema import Draft, Model, Spec
+from llmdecl.spec.schema import Draft, Mmproj, Model, Spec
 from llmdecl.store.model import Lock
-
-NO_FLAGS = FlagTable(())
 
 
 def choose_engine(name: str, model: Model, spec: Spec) -> Choice[str] | Diagnostic:
@@ -47,10 +44,12 @@ def choose_engine(name: str, model: Model, spec: Spec) -> Choice[str] | Diagnost
 
 
 def sources(name: str, model: Model) -> tuple[tuple[str, str], ...]:
-    """Every source of a model with its address: weights, draft, adapters."""
+    """Every source of a model with its address: weights, draft, projector, adapters."""
     found = [(model.source, address("models", name, "source"))]
     if model.draft is not None:
         found.append((model.draft.source, address("models", name, "draft", "source")))
+    if model.mmproj is not None:
+        found.append((model.mmproj.source, address("models", name, "mmproj", "source")))
     for index, lora in enumerate(model.lora or ()):
         found.append((lora.source, address("models", name, "lora", index, "source")))
     return tuple(found)
@@ -64,12 +63,13 @@ def resolve_model(
     lock: Lock,
     host: HostPlan,
     engine: PinnedEngine,
-) -> Subject | None:
-    """Everything about one model; `None` when a header is unknown, which is reported elsewhere."""
+) -> Resolved | None:
+    """All of a model but its place; `None` for an unknown header, which is reported elsewhere."""
     model = spec.models[name]
     pinned = [pinned_weights(source, at, facts, lock) for source, at in sources(name, model)]
     weights, rest = pinned[0], pinned[1:]
-    draft, loras = (rest[0], rest[1:]) if model.draft else (None, rest)
+    draft = rest.pop(0) if model.draft else None
+    mmproj = rest.pop(0) if model.mmproj else None
     if weights.gguf is None or (draft is not None and draft.gguf is None):
         return None
     pick = Chooser(name, model, spec.defaults)
@@ -80,13 +80,12 @@ def resolve_model(
         socket=socket_name(name),
         cores=host.cores,
         draft=_draft(name, model.draft, draft),
-        lora=_loras(model, loras),
+        mmproj=_mmproj(name, model.mmproj, mmproj),
+        lora=_loras(model, rest),
     )
-    run = server_parameters(server)
-    settings, lacking = server_settings(server, engine.table or NO_FLAGS)
     extra_address, extra, misuses = _extra(pick, engine)
     environment = pick.given("environment", object)
-    return Subject(
+    return Resolved(
         name=name,
         spec=spec,
         model=model,
@@ -96,18 +95,17 @@ def resolve_model(
         weights=weights,
         gguf=weights.gguf,
         draft=draft,
-        loras=tuple(loras),
+        mmproj=mmproj,
+        loras=tuple(rest),
         server=server,
-        run=run,
+        wishes=decide_wishes(pick),
+        run=server_parameters(server),
         life=decide_lifecycle(pick, weights_bytes=sum(p.size_bytes for p in pinned)),
-        settings=settings,
-        lacking=lacking if engine.table else (),
         extra_address=extra_address,
         extra=extra,
         misuses=misuses,
-        environment=_environment(model, spec),
+        given_environment=_environment(model, spec),
         environment_address=environment.address if environment else pick.address("environment"),
-        memory=ledger(server, weights, weights.gguf, draft, host),
     )
 
 
@@ -136,6 +134,18 @@ def _draft(name: str, draft: Draft | None, pinned: Pinned | None) -> DraftChoice
     )
 
 
+def _mmproj(name: str, mmproj: Mmproj | None, pinned: Pinned | None) -> MmprojChoice | None:
+    if mmproj is None or pinned is None:
+        return None
+    given = mmproj.offload is not None
+    reason = "the spec says so" if given else "where the model is"
+    at = address("models", name, "mmproj", "offload")
+    return MmprojChoice(
+        path=Choice(pinned.word, pinned.address, "the pinned projector"),
+        offload=Choice(mmproj.offload is not False, at, reason, given),
+    )
+
+
 def _loras(model: Model, pinned: list[Pinned]) -> tuple[LoraChoice, ...]:
     return tuple(
         LoraChoice(
@@ -160,27 +170,28 @@ def _environment(model: Model, spec: Spec) -> tuple[tuple[str, str], ...]:
     return tuple(sorted({**defaults, **(model.environment or {})}.items()))
 
 
-def ledger(
-    server: Server, weights: Pinned, gguf: GgufFacts, draft: Pinned | None, host: HostPlan
-) -> tuple[MemoryPart, ...]:
-    """Every part of host memory: the model's, the draft's, the process's."""
-    run = server_parameters(server)
-    parts = model_parts(gguf, weights.digest, run, host.features)
-    if draft is not None and draft.gguf is not None:
-        beside = run.replace(n_outputs_max=server.context.parallel.value, embedding=False)
-        parts += model_parts(draft.gguf, draft.digest, beside, host.features, prefix="draft-")
-    return parts + process_parts(gguf, run)
-
-
-def refit(subject: Subject, model: Model) -> int:
-    """Bytes of host memory with another spec of the same model: decided and summed anew."""
+def refit(subject: Subject, model: Model) -> Subject:
+    """The same model with another spec, decided and placed anew beside the same neighbours."""
+    pick = Chooser(subject.name, model, subject.pick.defaults)
     server = decide_server(
-        Chooser(subject.name, model, subject.pick.defaults),
+        pick,
         subject.gguf,
         model=subject.server.model,
         socket=subject.server.socket,
         cores=subject.host.cores,
         draft=subject.server.draft,
+        mmproj=subject.server.mmproj,
         lora=subject.server.lora,
     )
-    return total_bytes(ledger(server, subject.weights, subject.gguf, subject.draft, subject.host))
+    known = {field: getattr(subject, field) for field in Resolved.__dataclass_fields__}
+    changed = Resolved(
+        **known
+        | {
+            "model": model,
+            "pick": pick,
+            "server": server,
+            "wishes": decide_wishes(pick),
+            "run": server_parameters(server),
+        }
+    )
+    return place(changed, subject.beside)

@@ -119,6 +119,14 @@ NO_ROOM_BESIDE = Rule(
     """A model on demand does not fit beside those that are never unloaded, so no request for it
 could ever be answered. Give one of the residents a `ttl`, or make something smaller.""",
 )
+VRAM_OVERCOMMIT = Rule(
+    "LD317",
+    "vram-overcommit",
+    ERROR,
+    """The model needs more of a device than may be given to models there at all, placed as the spec
+says, or as the plan has found best. The notes show the sum; the help lists changes that were
+computed to fit.""",
+)
 UNKNOWN_FLAG = Rule(
     "LD320",
     "unknown-flag",
@@ -211,6 +219,76 @@ ENGINE_DEMANDS = Rule(
 `--version` and die of an illegal instruction when it loads a model. Take a build for this kind of
 processor.""",
 )
+UNKNOWN_DEVICE = Rule(
+    "LD350",
+    "unknown-device",
+    ERROR,
+    """A device is named that the host does not have: neither `[[host.devices]]` declares it nor
+was it detected. `llmdecl facts` shows the ids of what was.""",
+)
+DEVICE_NAMED_TWICE = Rule(
+    "LD351",
+    "device-named-twice",
+    ERROR,
+    """A model's `devices` name one device twice. The order of `devices` is that of `tensor-split`;
+each stands there once.""",
+)
+NO_DEVICE = Rule(
+    "LD353",
+    "no-device",
+    ERROR,
+    """The spec puts layers on devices, and there is none that the model may use: the host has none,
+the engine reaches none, or `devices` is empty. llama-server would start all the same and compute
+everything on the processor.""",
+)
+BAD_TENSOR_SPLIT = Rule(
+    "LD354",
+    "bad-tensor-split",
+    ERROR,
+    """`tensor-split` has one share for each device that the model may use, in their order, and not
+all of them are zero. Otherwise llama.cpp gives layers to other devices than the spec means.""",
+)
+SPLIT_MODE_UNSUPPORTED = Rule(
+    "LD355",
+    "split-mode-unsupported",
+    ERROR,
+    """Only CUDA, HIP and SYCL split matrices by rows. llama.cpp ignores `split-mode = "row"` on
+other backends without a word and splits by layers.""",
+)
+NO_EXPERTS = Rule(
+    "LD356",
+    "no-experts",
+    ERROR,
+    """`cpu-moe` and `n-cpu-moe` keep experts on the CPU, and the model is none of a mixture of
+experts: they would do nothing. Use `n-gpu-layers` to keep whole layers there.""",
+)
+BAD_OVERRIDE = Rule(
+    "LD357",
+    "bad-override-tensor",
+    ERROR,
+    """An entry of `override-tensor` is `REGEX=BUFFER`, where the buffer is `CPU` or the id of a
+device that the model is on. The expression can hold neither `=` nor `,`, which end it.""",
+)
+BAD_MAIN_GPU = Rule(
+    "LD358",
+    "main-gpu-out-of-range",
+    ERROR,
+    """`main-gpu` counts the devices that the model may use, from 0; there are fewer.""",
+)
+MOE_TWICE = Rule(
+    "LD359",
+    "experts-placed-twice",
+    ERROR,
+    """`cpu-moe` keeps all experts on the CPU and `n-cpu-moe` those of some layers: they contradict
+each other.""",
+)
+NOT_A_PROJECTOR = Rule(
+    "LD360",
+    "not-a-projector",
+    ERROR,
+    """The source of `mmproj` is no multimodal projector (a GGUF file of type `mmproj`): a language
+model, perhaps, or an adapter. `llmdecl inspect FILE` shows what it is.""",
+)
 
 RULES: tuple[Rule, ...] = (
     NOT_LOCKED,
@@ -229,6 +307,7 @@ RULES: tuple[Rule, ...] = (
     RAM_OVERCOMMIT,
     RESIDENTS_OVERCOMMIT,
     NO_ROOM_BESIDE,
+    VRAM_OVERCOMMIT,
     UNKNOWN_FLAG,
     BAD_FLAG_VALUE,
     FLAG_OWNED,
@@ -242,4 +321,14 @@ RULES: tuple[Rule, ...] = (
     TEMPLATE_IS_NO_TEMPLATE,
     ENGINE_UNCHOSEN,
     ENGINE_DEMANDS,
+    UNKNOWN_DEVICE,
+    DEVICE_NAMED_TWICE,
+    NO_DEVICE,
+    BAD_TENSOR_SPLIT,
+    SPLIT_MODE_UNSUPPORTED,
+    NO_EXPERTS,
+    BAD_OVERRIDE,
+    BAD_MAIN_GPU,
+    MOE_TWICE,
+    NOT_A_PROJECTOR,
 )

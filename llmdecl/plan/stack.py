@@ -12,8 +12,9 @@ from llmdecl.plan.checks.table import CHECKS
 from llmdecl.plan.endpoints import plan_endpoints, plan_router
 from llmdecl.plan.host import host_plan
 from llmdecl.plan.model import ModelPlan, Plan, Setting, WeightsPlan, Word
+from llmdecl.plan.neighbours import place_all
 from llmdecl.plan.resolve import choose_engine, refit, resolve_model, sources
-from llmdecl.plan.subject import HostPlan, Subject
+from llmdecl.plan.subject import HostPlan, Resolved, Subject
 from llmdecl.plan.supply import PinnedEngine, pinned_engine, pinned_weights
 from llmdecl.spec.address import address
 from llmdecl.spec.schema import Spec
@@ -29,18 +30,19 @@ def plan_stack(spec: Spec, facts: Facts, lock: Lock) -> tuple[Plan | None, tuple
         for name, engine in sorted(spec.engines.items())
     }
     found = [*_unlocked(spec, facts, lock, engines), *_demands(engines, host)]
-    subjects: list[Subject] = []
+    resolved: list[Resolved] = []
     for name in sorted(spec.models):
         engine = choose_engine(name, spec.models[name], spec)
         if isinstance(engine, Diagnostic):
             found.append(engine)
             continue
-        subject = resolve_model(
+        model = resolve_model(
             name, spec, facts=facts, lock=lock, host=host, engine=engines[engine.value]
         )
-        if subject is None:
-            continue
-        subjects.append(subject)
+        if model is not None:
+            resolved.append(model)
+    subjects = place_all(resolved)
+    for subject in subjects:
         for check in CHECKS.values():
             found.extend(check(subject))
         found.extend(check_alone(subject, refit))
@@ -96,7 +98,8 @@ def _plan(
         models=tuple(_model(subject) for subject in subjects),
         endpoints=plan_endpoints(spec),
         router=plan_router(spec.router),
-        budgets=(host.budget,),
+        devices=host.devices,
+        budgets=host.budgets,
     )
 
 
@@ -121,6 +124,8 @@ def _model(subject: Subject) -> ModelPlan:
         start_timeout_s=float(life.start_timeout.value),
         sampling=life.sampling,
         system_prompt=life.system_prompt.value if life.system_prompt else None,
+        placement=subject.placement,
+        alone=subject.wishes.alone.value,
         memory=subject.memory,
         digest="",
         reasons=_reasons(subject),
@@ -131,6 +136,7 @@ def _model(subject: Subject) -> ModelPlan:
 def _weights(subject: Subject) -> tuple[WeightsPlan, ...]:
     files = [("model", subject.weights)]
     files += [("draft", subject.draft)] if subject.draft else []
+    files += [("mmproj", subject.mmproj)] if subject.mmproj else []
     files += [("lora", lora) for lora in subject.loras]
     return tuple(
         WeightsPlan(
@@ -155,6 +161,7 @@ def _reasons(subject: Subject) -> dict[str, str]:
     life, dialogue = subject.life, subject.server.dialogue
     engine = choose_engine(subject.name, subject.model, subject.spec)
     return {
+        "alone": subject.wishes.alone.reason,
         "engine": engine.summary if isinstance(engine, Diagnostic) else engine.reason,
         "load": life.load.reason,
         "start-timeout": life.start_timeout.reason,

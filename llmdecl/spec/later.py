@@ -2,22 +2,8 @@
 
 from collections.abc import Mapping
 
-_PLACEMENT = "this version places every model on the CPU"
-
 LATER_KEYS: Mapping[str, Mapping[str, str]] = {
     "Spec": {"emit": "further artefacts come with a later version"},
-    "Host": {"vram-margin": _PLACEMENT},
-    "ModelSettings": {
-        "devices": _PLACEMENT,
-        "split-mode": _PLACEMENT,
-        "tensor-split": _PLACEMENT,
-        "main-gpu": _PLACEMENT,
-        "n-cpu-moe": _PLACEMENT,
-        "cpu-moe": _PLACEMENT,
-        "override-tensor": _PLACEMENT,
-        "alone": _PLACEMENT,
-        "mmproj": "images come with a later version",
-    },
     "PypiEngine": {
         "backends": "engines are built by a later version",
         "architectures": "engines are built by a later version",

@@ -13,6 +13,7 @@ TABLES: tuple[tuple[str, str], ...] = (
     ("[models.NAME], and most of it in `[defaults]`", "Model"),
     ("[models.NAME.sampling]", "Sampling"),
     ("[models.NAME.draft]", "Draft"),
+    ("[models.NAME.mmproj]", "Mmproj"),
     ("[[models.NAME.lora]]", "Lora"),
     ("[endpoints.NAME]", "Endpoint"),
     ("[manager]", "Manager"),

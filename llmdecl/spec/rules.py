@@ -273,14 +273,6 @@ RELATIVE_KEYS_FILE = Rule(
     """The router reads the file of keys, and runs in no folder of yours: the path is absolute, and
 `~` is not expanded. Keys themselves are never in the spec.""",
 )
-GPU_LAYERS = Rule(
-    "LD146",
-    "gpu-layers-unsupported",
-    _E,
-    """This version places models on the CPU only, so `n-gpu-layers` takes `"auto"` or 0, which
-both mean no layer on an accelerator. A number of layers that were silently not offloaded would
-be a lie.""",
-)
 UBATCH_ABOVE_BATCH = Rule(
     "LD147",
     "ubatch-above-batch",
@@ -346,14 +338,6 @@ UNUSED_ENGINE = Rule(
     """No model uses the engine. It would be locked and fetched for nothing; remove it, or name
 it in a model's `engine`.""",
 )
-UNUSED_DEVICE = Rule(
-    "LD156",
-    "device-unused",
-    _W,
-    """An accelerator is declared, and this version places every model on the processor. The device
-is recorded in the facts and nothing is loaded onto it: said aloud, so that nobody believes
-otherwise.""",
-)
 BAD_DEVICE_ENDPOINT = Rule(
     "LD157",
     "bad-device-endpoint",
@@ -407,7 +391,6 @@ RULES: tuple[Rule, ...] = (
     LATER_SOURCE,
     DUPLICATE_DEVICE,
     RELATIVE_KEYS_FILE,
-    GPU_LAYERS,
     UBATCH_ABOVE_BATCH,
     CONTROL_CHARACTER,
     BAD_VARIABLE,
@@ -417,7 +400,6 @@ RULES: tuple[Rule, ...] = (
     MARGIN_ABOVE_RAM,
     DRAFT_RANGE,
     UNUSED_ENGINE,
-    UNUSED_DEVICE,
     BAD_DEVICE_ENDPOINT,
     DEVICE_TWICE,
 )

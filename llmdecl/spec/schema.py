@@ -100,6 +100,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class Table(BaseModel):
@@ -167,9 +168,13 @@ class Host(Table):
     ram_margin: Bytes | None = Field(
         None, description="memory that is never given to models: `2GiB`; default `1GiB`"
     )
+    vram_margin: Bytes | None = Field(
+        None,
+        description="memory of each device that is never given to models; default `512MiB`",
+    )
     cpu: Cpu | None = Field(None, description="the processor; left out: detected")
     devices: tuple[Device, ...] | None = Field(
-        None, description="accelerators; this version records them and places on the CPU only"
+        None, description="accelerators; declared ones replace detection"
     )
 
 
@@ -220,6 +225,18 @@ class Sampling(Table):
         None, description="makes sampling repeatable"
     )
     max_tokens: Positive | None = Field(None, description="most tokens of an answer")
+
+
+class Mmproj(Table):
+    """A projector: what turns images and sound into tokens of the model."""
+
+    source: Text = Field(description="where it is: `file:` or `pypi:`")
+    quantization: Text | None = Field(
+        None, description="such as `F16`; checked against the file's tensors"
+    )
+    offload: bool | None = Field(
+        None, description="on an accelerator where the model is on one; default true"
+    )
 
 
 class Draft(Table):
@@ -290,9 +307,46 @@ class ModelSettings(Table):
         None, description="go on past the context by forgetting its beginning"
     )
     # how it computes
-    n_gpu_layers: Literal["auto", "all"] | Count | None = Field(
-        None, description="layers on accelerators; this version takes `auto` and 0, both on the CPU"
+    devices: tuple[Text, ...] | None = Field(
+        None,
+        description="ids of the devices that it may use, in the order of `--device`; `[]`: the "
+        "CPU only; default: all of the host that the engine reaches",
     )
+    n_gpu_layers: Literal["auto", "all"] | Count | None = Field(
+        None,
+        description="layers on devices, the output being one; `auto`, the default, is solved by "
+        "the plan",
+    )
+    split_mode: Literal["none", "layer", "row", "tensor"] | None = Field(
+        None, description="how several devices share it; default `layer`"
+    )
+    tensor_split: Annotated[tuple[Weight, ...], Field(min_length=1)] | None = Field(
+        None, description="share of each of `devices`; default: solved by the plan"
+    )
+    main_gpu: Count | None = Field(
+        None,
+        description="which of `devices`, from 0, has all of it (`split-mode` none) or the "
+        "intermediate results (row)",
+    )
+    cpu_moe: bool | None = Field(None, description="the experts of every layer on the CPU")
+    n_cpu_moe: Count | None = Field(
+        None, description="experts of the first N layers on the CPU; default: solved by the plan"
+    )
+    override_tensor: tuple[Text, ...] | None = Field(
+        None,
+        description="`REGEX=BUFFER` each: tensors whose name matches go to `CPU` or to a device's "
+        "id; the first that matches decides",
+    )
+    kv_offload: bool | None = Field(
+        None, description="caches are on the devices of their layers; default true"
+    )
+    op_offload: bool | None = Field(
+        None, description="large batches are computed on devices even for layers on the CPU"
+    )
+    no_host: bool | None = Field(
+        None, description="no pinned host buffers: weights on the CPU can be repacked"
+    )
+    alone: bool | None = Field(None, description="never share a device with another model")
     batch_size: Positive | None = Field(None, description="most tokens of one logical batch")
     ubatch_size: Positive | None = Field(None, description="most tokens of one physical batch")
     cont_batching: bool | None = Field(None, description="join requests while others run")
@@ -382,6 +436,7 @@ class Model(ModelSettings):
         None, description="further names that requests may use"
     )
     draft: Draft | None = Field(None, description="speculative decoding")
+    mmproj: Mmproj | None = Field(None, description="a projector: images, sound")
     lora: tuple[Lora, ...] | None = Field(None, description="adapters, in this order")
 
 

@@ -43,6 +43,8 @@ def _places(name: str, model: Model) -> Iterator[tuple[str, str]]:
     yield model.source, address("models", name, "source")
     if model.draft is not None:
         yield model.draft.source, address("models", name, "draft", "source")
+    if model.mmproj is not None:
+        yield model.mmproj.source, address("models", name, "mmproj", "source")
     for number, lora in enumerate(model.lora or ()):
         yield lora.source, address("models", name, "lora", number, "source")
 
@@ -66,7 +68,7 @@ def wanted(spec: Spec) -> Wanted:
 def chosen(
     wants: Wanted, names: Iterable[str]
 ) -> tuple[frozenset[str], frozenset[str], tuple[Diagnostic, ...]]:
-    """Sources and engines that `names` mean: models (with draft and adapters), engines, sources."""
+    """Sources and engines that `names` mean: models with all their files, engines, sources."""
     sources: set[str] = set()
     engines: set[str] = set()
     problems = []

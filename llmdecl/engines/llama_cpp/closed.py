@@ -13,7 +13,6 @@ SSE_PING_S = 30
 def write_closed(address: str, to: Writer) -> None:
     """Flags that close what llama-server leaves open, and say what it would assume."""
     closed = (
-        (("--no-mmproj",), "no projector"),
         (("--no-ui", "--no-webui"), "the router is the door"),
         (("--no-agent",), "no tools inside an engine"),
         (("--offline",), "an engine fetches nothing"),

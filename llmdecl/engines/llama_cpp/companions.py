@@ -1,8 +1,9 @@
-"""Models beside the model: a draft, adapters."""
+"""Files beside the model: a draft, a projector, adapters."""
 
 from dataclasses import dataclass
 
 from llmdecl.engines.choice import Choice
+from llmdecl.engines.llama_cpp.placement import Placing
 from llmdecl.engines.llama_cpp.writer import Writer, number
 from llmdecl.plan.model import Word
 
@@ -28,16 +29,26 @@ class LoraChoice:
     scale: float
 
 
-def write_draft(draft: DraftChoice, cache_k: str, cache_v: str, to: Writer) -> None:
-    """Speculation by a draft model on the processor, its caches like the model's own."""
+@dataclass(frozen=True, slots=True)
+class MmprojChoice:
+    """A projector, and whether it may be on a device."""
+
+    path: Choice[Word]
+    offload: Choice[bool]
+
+
+def write_draft(
+    draft: DraftChoice, placing: Placing, cache_k: str, cache_v: str, to: Writer
+) -> None:
+    """Speculation by a draft model where the model is, its caches like the model's own."""
     at = draft.model.address
     to.path(draft.model, "--spec-draft-model", "--model-draft")
     to.value(Choice("draft-simple", at, "a draft model proposes"), "--spec-type")
     to.value(draft.n_max, "--spec-draft-n-max", "--draft-max", needed=True)
     to.value(draft.n_min, "--spec-draft-n-min", "--draft-min", needed=True)
     to.value(draft.p_min, "--spec-draft-p-min", "--draft-p-min", needed=True)
-    to.value(Choice(0, at, "placed on the processor"), "--spec-draft-ngl", "--gpu-layers-draft")
-    to.value(Choice("none", at, "placed on the processor"), "--spec-draft-device", "--device-draft")
+    to.value(placing.draft_layers, "--spec-draft-ngl", "--gpu-layers-draft", needed=True)
+    to.value(placing.draft_device, "--spec-draft-device", "--device-draft", needed=True)
     same = "the same as the model's"
     to.value(Choice(cache_k, at, same), "--spec-draft-type-k", "--cache-type-k-draft")
     to.value(Choice(cache_v, at, same), "--spec-draft-type-v", "--cache-type-v-draft")
@@ -48,3 +59,17 @@ def write_lora(lora: LoraChoice, to: Writer) -> None:
     word = lora.path.value
     scaled = word.replace(text=f"{word.text}:{number(lora.scale)}")
     to.words(lora.path.address, lora.path.reason, (scaled,), "--lora-scaled", needed=True)
+
+
+def write_mmproj(mmproj: MmprojChoice | None, placing: Placing, at: str, to: Writer) -> None:
+    """The projector on the model's first device, or on the processor with it.
+
+    An engine without `--mmproj-device` is told by `MTMD_BACKEND_DEVICE` in its environment.
+    """
+    if mmproj is None:
+        to.words(at, "no projector", (), "--no-mmproj")
+        return
+    to.path(mmproj.path, "--mmproj")
+    to.both(placing.mmproj_offload, "mmproj-offload")
+    if placing.mmproj_offload.value:
+        to.value(placing.mmproj_device, "--mmproj-device")

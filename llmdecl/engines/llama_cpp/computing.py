@@ -1,4 +1,4 @@
-"""Where and how it computes: placement, batches, threads, loading."""
+"""How it computes: batches, threads, loading."""
 
 from dataclasses import dataclass
 
@@ -23,9 +23,8 @@ BEFORE_LOAD_MODE = {
 
 @dataclass(frozen=True, slots=True)
 class Computing:
-    """`n_gpu_layers` is solved: a number. `mapped`: weights stay in their file's pages."""
+    """`mapped`: weights stay in their file's pages."""
 
-    n_gpu_layers: Choice[int]
     batch_size: Choice[int]
     ubatch_size: Choice[int]
     cont_batching: Choice[bool]
@@ -49,7 +48,6 @@ def decide_computing(
     threads = pick.pick("threads", default=cores, why=f"the host has {cores} physical cores")
     batch, ubatch = _batches(pick, shape, n_ctx, whole_text)
     return Computing(
-        n_gpu_layers=_layers(pick),
         batch_size=batch,
         ubatch_size=ubatch,
         cont_batching=pick.pick("cont-batching", default=True, why="slots share each batch"),
@@ -66,16 +64,6 @@ def decide_computing(
         repack=pick.pick("repack", default=True, why="faster on this kind of processor"),
         warmup=pick.pick("warmup", default=True, why="the first answer does not wait for it"),
     )
-
-
-def _layers(pick: Chooser) -> Choice[int]:
-    given = pick.given("n-gpu-layers", object)
-    why = "auto: the processor computes every layer"
-    if given is None:
-        return Choice(0, pick.address("n-gpu-layers"), why)
-    if isinstance(given.value, int):
-        return given.but(given.value, given.reason)
-    return given.but(0, why)
 
 
 def _batches(
@@ -98,17 +86,7 @@ def _batches(
 
 
 def write_computing(computing: Computing, to: Writer) -> None:
-    """Placement on the processor, batches, threads and loading as flags."""
-    layers = computing.n_gpu_layers
-    to.value(layers, "--n-gpu-layers", "--gpu-layers", needed=True)
-    here = layers.address, "placed on the processor"
-    to.value(Choice("none", *here), "--device", needed=True)
-    to.value(Choice("layer", *here), "--split-mode")
-    to.value(Choice(0, *here), "--main-gpu")
-    to.value(Choice("off", layers.address, "the plan has fitted it"), "--fit")
-    to.both(Choice(value=True, address=here[0], reason="caches are where their layers are"),
-            "kv-offload")  # fmt: skip
-    to.both(Choice(value=False, address=here[0], reason="no device takes part"), "op-offload")
+    """Batches, threads and loading as flags."""
     to.both(computing.repack, "repack")
     to.value(computing.batch_size, "--batch-size", needed=True)
     to.value(computing.ubatch_size, "--ubatch-size", needed=True)

@@ -8,12 +8,15 @@ from llmdecl.engines.llama_cpp.closed import write_closed
 from llmdecl.engines.llama_cpp.companions import (
     DraftChoice,
     LoraChoice,
+    MmprojChoice,
     write_draft,
     write_lora,
+    write_mmproj,
 )
 from llmdecl.engines.llama_cpp.computing import Computing, decide_computing, write_computing
 from llmdecl.engines.llama_cpp.context import Context, decide_context, write_context
 from llmdecl.engines.llama_cpp.dialogue import Dialogue, decide_dialogue, write_dialogue
+from llmdecl.engines.llama_cpp.placement import Placing, write_placing
 from llmdecl.engines.llama_cpp.positions import Positions, decide_positions, write_positions
 from llmdecl.engines.llama_cpp.writer import Lacking, Writer
 from llmdecl.facts.model import GgufFacts
@@ -37,6 +40,7 @@ class Server:
     positions: Positions
     dialogue: Dialogue
     draft: DraftChoice | None
+    mmproj: MmprojChoice | None
     lora: tuple[LoraChoice, ...]
 
 
@@ -48,6 +52,7 @@ def decide_server(
     socket: str,
     cores: int,
     draft: DraftChoice | None,
+    mmproj: MmprojChoice | None,
     lora: tuple[LoraChoice, ...],
 ) -> Server:
     """All settings of one model. `socket` is a file name in the run folder."""
@@ -64,7 +69,17 @@ def decide_server(
         whole_text=_whole_text(dialogue, context, shape),
     )
     return Server(
-        pick.name, shape, model, socket, context, computing, positions, dialogue, draft, lora
+        name=pick.name,
+        shape=shape,
+        model=model,
+        socket=socket,
+        context=context,
+        computing=computing,
+        positions=positions,
+        dialogue=dialogue,
+        draft=draft,
+        mmproj=mmproj,
+        lora=lora,
     )
 
 
@@ -101,7 +116,7 @@ def server_parameters(server: Server) -> RunParameters:
 
 
 def server_settings(
-    server: Server, table: FlagTable
+    server: Server, placing: Placing, table: FlagTable
 ) -> tuple[tuple[Setting, ...], tuple[Lacking, ...]]:
     """Every flag in the order it is passed, and what this engine has no flag for."""
     to = Writer(table)
@@ -111,6 +126,7 @@ def server_settings(
     to.path(Choice(socket, at, "a private socket, named after the model"), "--host")
     to.value(Choice(server.name, at, "answers name the model, not its file"), "--alias")
     write_context(server.context, to)
+    write_placing(placing, to)
     write_computing(server.computing, to)
     write_positions(server.positions, server.shape, server.context.ctx_request, to)
     write_dialogue(server.dialogue, to)
@@ -118,6 +134,7 @@ def server_settings(
         write_lora(adapter, to)
     if server.draft is not None:
         types = server.context.cache_type_k.value, server.context.cache_type_v.value
-        write_draft(server.draft, *types, to)
+        write_draft(server.draft, placing, *types, to)
+    write_mmproj(server.mmproj, placing, at, to)
     write_closed(at, to)
     return tuple(to.settings), tuple(to.lacking)

@@ -9,16 +9,25 @@ from llmdecl.plan.subject import Subject
 
 
 def check_companions(subject: Subject) -> Iterator[Diagnostic]:
-    """Model, draft and adapters."""
+    """Model, draft, projector and adapters."""
     for pinned in (subject.weights, subject.draft):
         if pinned is not None and pinned.gguf is not None and pinned.gguf.type != "model":
             summary = f"`{pinned.source}` is of type `{pinned.gguf.type}`, not a language model"
             yield rules.NOT_A_MODEL.at(pinned.address, summary)
     if subject.draft is not None and subject.draft.gguf is not None:
         yield from _draft(subject, subject.draft.gguf, subject.draft.address)
+    mmproj = subject.mmproj
+    if mmproj is not None and mmproj.gguf is not None and not _projects(mmproj.gguf):
+        summary = f"`{mmproj.source}` is of type `{mmproj.gguf.type}`, not a projector"
+        yield rules.NOT_A_PROJECTOR.at(mmproj.address, summary)
     for lora in subject.loras:
         if lora.gguf is not None:
             yield from _adapter(subject, lora.gguf, lora.address, lora.source)
+
+
+def _projects(gguf: GgufFacts) -> bool:
+    """Old projectors say so by their architecture only."""
+    return gguf.type == "mmproj" or gguf.architecture == "clip"
 
 
 def _draft(subject: Subject, draft: GgufFacts, at: str) -> Iterator[Diagnostic]:

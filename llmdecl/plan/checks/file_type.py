@@ -97,13 +97,18 @@ def _is_short(group: TensorGroup) -> bool:
 
 
 def check_file_type(subject: Subject) -> Iterator[Diagnostic]:
-    """The model's own and the draft's quantization."""
+    """The model's own, the draft's and the projector's quantization."""
     own = address("models", subject.name, "quantization")
     yield from _check(subject.model.quantization, subject.weights, own)
     if subject.draft is not None and subject.model.draft is not None:
         wanted = subject.model.draft.quantization
         yield from _check(
             wanted, subject.draft, address("models", subject.name, "draft", "quantization")
+        )
+    if subject.mmproj is not None and subject.model.mmproj is not None:
+        wanted = subject.model.mmproj.quantization
+        yield from _check(
+            wanted, subject.mmproj, address("models", subject.name, "mmproj", "quantization")
         )
 
 

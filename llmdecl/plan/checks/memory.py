@@ -11,19 +11,28 @@ from llmdecl.plan.subject import HostPlan, Subject
 from llmdecl.spec.schema import Model
 from llmdecl.units import format_bytes
 
-Refit = Callable[[Subject, Model], int]
-"""Bytes of host memory that a model would take with another spec: the same rules, run again."""
+Refit = Callable[[Subject, Model], Subject]
+"""A model with another spec, placed anew beside the same neighbours: the same rules, run again."""
 
 
-def ledger_note(parts: Sequence[MemoryPart]) -> str:
-    """`weights 88.2 MiB, kv-cache 180.0 MiB, ...`, largest first."""
-    ranked = sorted(parts, key=lambda part: (-part.bytes, part.part))
-    return ", ".join(f"{part.part} {format_bytes(part.bytes)}" for part in ranked)
+def ledger_note(parts: Sequence[MemoryPart], pool: str = "host") -> str:
+    """`weights 88.2 MiB, kv-cache 180.0 MiB, ...`, largest first; a device's begin with its id."""
+    here = [part for part in parts if part.pool == pool]
+    ranked = sorted(here, key=lambda part: (-part.bytes, part.part))
+    text = ", ".join(f"{part.part} {format_bytes(part.bytes)}" for part in ranked)
+    return text if pool == "host" else f"{pool}: {text}"
 
 
-def budget_note(host: HostPlan) -> str:
+def budget_note(host: HostPlan, pool: str = "host") -> str:
     """How much models may use, and why."""
-    budget, origin = host.budget, "declared" if host.ram_address else "detected"
+    budget = next(each for each in host.budgets if each.pool == pool)
+    if pool != "host":
+        return (
+            f"{pool} may give {format_bytes(max(0, budget.bytes))}: "
+            f"{format_bytes(budget.total_bytes)}, "
+            f"{format_bytes(budget.margin_bytes)} kept as `vram-margin`"
+        )
+    origin = "declared" if host.ram_address else "detected"
     return (
         f"the host may give {format_bytes(max(0, budget.bytes))}: "
         f"{format_bytes(budget.total_bytes)} {origin}, "
@@ -31,27 +40,47 @@ def budget_note(host: HostPlan) -> str:
     )
 
 
+def shortage(subject: Subject, parts: Sequence[MemoryPart]) -> str | None:
+    """The pool that lacks most when `parts` are all that is loaded; `None`: all hold."""
+    host = subject.host
+    lacks = {
+        pool: total_bytes(parts, pool) - host.pool_bytes(pool)
+        for pool in dict.fromkeys(part.pool for part in parts)
+    }
+    pool = max(lacks, key=lambda pool: (lacks[pool], pool), default=None)
+    return pool if pool is not None and lacks[pool] > 0 else None
+
+
 def check_alone(subject: Subject, refit: Refit) -> Iterator[Diagnostic]:
     """A model that no unloading of others could make room for."""
-    need, budget = subject.host_bytes, subject.host.budget.bytes
-    if need <= budget:
+    pool = shortage(subject, subject.memory)
+    if pool is None:
         return
-    yield rules.RAM_OVERCOMMIT.at(
+    need, budget = total_bytes(subject.memory, pool), subject.host.pool_bytes(pool)
+    rule, of = rules.RAM_OVERCOMMIT, "memory"
+    if pool != "host":
+        rule, of = rules.VRAM_OVERCOMMIT, f"`{pool}`"
+    others = [other for other in subject.pools if other != pool]
+    yield rule.at(
         subject.server.context.ctx_request.address
         if subject.server.context.ctx_request.given
         else subject.pick.address("source"),
-        f"`{subject.name}` needs {format_bytes(need)} of memory, "
+        f"`{subject.name}` needs {format_bytes(need)} of {of}, "
         f"{format_bytes(max(0, budget))} are there for models",
-        notes=(ledger_note(subject.memory), budget_note(subject.host)),
-        help=tuple(_remedies(subject, refit, budget)),
+        notes=(
+            *(ledger_note(subject.memory, each) for each in (pool, *others)),
+            budget_note(subject.host, pool),
+        ),
+        help=tuple(_remedies(subject, refit)),
     )
 
 
-def _remedies(subject: Subject, refit: Refit, budget: int) -> Iterator[str]:
+def _remedies(subject: Subject, refit: Refit) -> Iterator[str]:
     """Single changes, each computed to fit: a smaller context, quantised caches, fewer slots."""
 
     def fits(**changes: object) -> int | None:
-        spare = budget - refit(subject, subject.model.model_copy(update=changes))
+        again = refit(subject, subject.model.model_copy(update=changes))
+        spare = min(again.left.values())
         return spare if spare >= 0 else None
 
     context = subject.server.context
@@ -88,37 +117,47 @@ def _largest(limit: int, good: Callable[[int], bool]) -> int:
 def check_residents(subjects: Sequence[Subject], host: HostPlan) -> Iterator[Diagnostic]:
     """Those that are loaded at start or never unloaded, together; then the others beside those
     that are never unloaded. Models that are too large alone are reported already."""
-    budget = host.budget.bytes
-    possible = [s for s in subjects if s.host_bytes <= budget]
+    possible = [s for s in subjects if shortage(s, s.memory) is None]
     residents = [s for s in possible if s.resident]
-    together = total_bytes([part for s in residents for part in s.memory])
-    if together > budget:
-        largest = max(residents, key=lambda s: (s.host_bytes, s.name))
-        life = largest.life
-        at = life.load if life.load.value == "startup" else life.ttl
-        yield rules.RESIDENTS_OVERCOMMIT.at(
-            at.address,
-            f"{len(residents)} resident models need {format_bytes(together)} of memory together, "
-            f"{format_bytes(budget)} are there for models",
-            notes=(*(_resident_note(s) for s in residents), budget_note(host)),
-        )
+    if not residents:
+        return
+    pool = shortage(residents[0], [part for s in residents for part in s.memory])
+    if pool is not None:
+        yield _together(residents, host, pool)
         return
     pinned = [s for s in residents if s.life.ttl_s is None]
     for subject in possible:
         if subject in pinned or not pinned:
             continue
-        beside = total_bytes([part for s in (*pinned, subject) for part in s.memory])
-        if beside > budget:
+        beside = [part for s in (*pinned, subject) for part in s.memory]
+        pool = shortage(subject, beside)
+        if pool is not None:
+            of = "memory" if pool == "host" else f"`{pool}`"
             yield rules.NO_ROOM_BESIDE.at(
                 subject.pick.address("source"),
                 f"`{subject.name}` and the models that are never unloaded need "
-                f"{format_bytes(beside)} of memory, {format_bytes(budget)} are there for models",
-                notes=(_resident_note(subject), *(_resident_note(s) for s in pinned)),
+                f"{format_bytes(total_bytes(beside, pool))} of {of}, "
+                f"{format_bytes(host.pool_bytes(pool))} are there for models",
+                notes=tuple(_resident_note(s, pool) for s in (subject, *pinned)),
             )
 
 
-def _resident_note(subject: Subject) -> str:
+def _together(residents: Sequence[Subject], host: HostPlan, pool: str) -> Diagnostic:
+    together = total_bytes([part for s in residents for part in s.memory], pool)
+    largest = max(residents, key=lambda s: (total_bytes(s.memory, pool), s.name))
+    life = largest.life
+    at = life.load if life.load.value == "startup" else life.ttl
+    of = "memory" if pool == "host" else f"`{pool}`"
+    return rules.RESIDENTS_OVERCOMMIT.at(
+        at.address,
+        f"{len(residents)} resident models need {format_bytes(together)} of {of} together, "
+        f"{format_bytes(host.pool_bytes(pool))} are there for models",
+        notes=(*(_resident_note(s, pool) for s in residents), budget_note(host, pool)),
+    )
+
+
+def _resident_note(subject: Subject, pool: str) -> str:
     life = (
         "never unloaded" if subject.life.ttl_s is None else f"loaded on {subject.life.load.value}"
     )
-    return f"`{subject.name}` {format_bytes(subject.host_bytes)}, {life}"
+    return f"`{subject.name}` {format_bytes(total_bytes(subject.memory, pool))}, {life}"

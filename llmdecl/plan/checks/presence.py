@@ -10,7 +10,7 @@ from llmdecl.plan.subject import Subject
 
 def check_presence(subject: Subject) -> Iterator[Diagnostic]:
     """For `file:` sources: what is missing in the store is `fetch`'s to bring."""
-    for pinned in (subject.weights, subject.draft, *subject.loras):
+    for pinned in (subject.weights, subject.draft, subject.mmproj, *subject.loras):
         if pinned is None or not pinned.locked or not pinned.source.startswith("file:"):
             continue
         at = f"`{pinned.source}`"

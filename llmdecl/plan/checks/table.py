@@ -8,6 +8,7 @@ from llmdecl.plan.checks.context import check_context
 from llmdecl.plan.checks.file_type import check_file_type
 from llmdecl.plan.checks.flags import check_environment, check_extra, check_settings
 from llmdecl.plan.checks.model import Check
+from llmdecl.plan.checks.placement import check_placement
 from llmdecl.plan.checks.presence import check_presence
 from llmdecl.plan.checks.task import check_task
 
@@ -19,6 +20,7 @@ CHECKS: Mapping[str, Check] = {
     "task": check_task,
     "caches": check_caches,
     "architecture": check_architecture,
+    "placement": check_placement,
     "settings": check_settings,
     "extra-args": check_extra,
     "environment": check_environment,

@@ -10,7 +10,6 @@ from llmdecl.spec.rules import (
     DEVICE_TWICE,
     DUPLICATE_DEVICE,
     MARGIN_ABOVE_RAM,
-    UNUSED_DEVICE,
 )
 from llmdecl.spec.schema import Device, Spec
 from llmdecl.spec.words import shown
@@ -35,11 +34,6 @@ def check(spec: Spec) -> Iterator[Diagnostic]:
             yield DUPLICATE_DEVICE.at(
                 address("host", "devices", index, "id"),
                 f"device `{device.id}` is `{first}` already",
-            )
-        else:
-            yield UNUSED_DEVICE.at(
-                address("host", "devices", index),
-                f"device `{device.id}` is declared and stays unused: models run on the processor",
             )
         seen.setdefault(device.id, index)
     yield from _twice(host.devices or ())

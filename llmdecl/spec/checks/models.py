@@ -17,6 +17,8 @@ def check(spec: Spec) -> Iterator[Diagnostic]:
         if model.draft is not None:
             yield from _source(address("models", name, "draft", "source"), model.draft.source)
             yield from _range(name, model.draft)
+        if model.mmproj is not None:
+            yield from _source(address("models", name, "mmproj", "source"), model.mmproj.source)
         for index, lora in enumerate(model.lora or ()):
             yield from _source(address("models", name, "lora", index, "source"), lora.source)
 

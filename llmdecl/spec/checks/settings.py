@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.spec.address import address
 from llmdecl.spec.rules import (
-    GPU_LAYERS,
     NO_EFFECT,
     UBATCH_ABOVE_BATCH,
     V_CACHE_NEEDS_FLASH_ATTN,
@@ -21,23 +20,10 @@ _OF_VECTORS = ("pooling",)
 
 def check(spec: Spec) -> Iterator[Diagnostic]:
     """Each contradiction once, where the reader can mend it."""
-    if spec.defaults is not None:
-        yield from _gpu_layers("defaults", spec.defaults)
     for name, model in spec.models.items():
-        yield from _gpu_layers(address("models", name), model)
         yield from _batches(name, model, spec.defaults)
         yield from _v_cache(name, model, spec.defaults)
         yield from _without_effect(name, model, spec.defaults)
-
-
-def _gpu_layers(where: str, settings: ModelSettings) -> Iterator[Diagnostic]:
-    layers = settings.n_gpu_layers
-    if layers not in (None, "auto", 0):
-        yield GPU_LAYERS.at(
-            f"{where}.n-gpu-layers",
-            f"`n-gpu-layers` is {layers}, and this version places on the CPU only",
-            help=('`n-gpu-layers = "auto"`',),
-        )
 
 
 def _batches(name: str, model: Model, defaults: ModelSettings | None) -> Iterator[Diagnostic]:

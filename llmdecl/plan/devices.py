@@ -1,0 +1,127 @@
+"""Devices of the host, and what a model's process is told of those that it uses. Pure."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from llmdecl.backends.table import BACKENDS
+from llmdecl.facts.model import DeviceFacts, HostFacts
+from llmdecl.plan.model import DevicePlan
+from llmdecl.spec.schema import Device, Host
+
+HIDING = ("cuda", "hip")
+"""Backends that touch a device as soon as they see it: an empty variable hides all of them."""
+
+
+def device_plans(spec: Host | None, facts: HostFacts) -> tuple[DevicePlan, ...]:
+    """Declared devices replace detected ones; numbers are counted where no driver gave any."""
+    declared = spec.devices if spec else None
+    known = {device.id: device for device in facts.devices}
+    found: Iterable[DeviceFacts] = facts.devices
+    if declared is not None:
+        found = [known.get(device.id) or _facts(device) for device in declared]
+    return tuple(_numbered(found))
+
+
+def _facts(device: Device) -> DeviceFacts:
+    return DeviceFacts(
+        id=device.id,
+        backend=device.backend,
+        name=device.name,
+        memory_bytes=device.memory,
+        architecture=device.architecture,
+        declared=True,
+        backends=(device.backend,),
+        pci=device.pci,
+        uuid=device.uuid,
+        integrated=device.integrated or False,
+        shares_host_memory=device.integrated or False,
+        endpoint=device.endpoint,
+    )
+
+
+def _numbered(devices: Iterable[DeviceFacts]) -> Iterator[DevicePlan]:
+    counts: Counter[str] = Counter()
+    for device in devices:
+        index = counts[device.backend] if device.engine_index is None else device.engine_index
+        counts[device.backend] += 1
+        yield DevicePlan(
+            id=device.id,
+            backend=device.backend,
+            name=device.name or device.id,
+            memory_bytes=device.memory_bytes,
+            engine_name=f"{BACKENDS[device.backend].device_prefix}{index}",
+            architecture=device.architecture,
+            uuid=device.uuid,
+            endpoint=device.endpoint,
+            shares_host_memory=device.shares_host_memory,
+            dedicated_bytes=device.dedicated_bytes or 0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a process sees of the devices that it uses.
+
+    `names` are the engine's, in the order asked for; `buffers` those of their memory; `rpc` are
+    the servers to name; `environment` hides other devices. `pinned`: by UUID or address, so that
+    another order of enumeration does no harm.
+    """
+
+    names: tuple[str, ...]
+    buffers: tuple[str, ...]
+    rpc: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    pinned: bool
+
+
+def view(used: Sequence[DevicePlan], host: Collection[DevicePlan]) -> View:
+    """Names and variables for a model on `used`, on a host with the devices `host`.
+
+    A backend whose variable takes UUIDs shows exactly the model's devices, in its order; the
+    process counts those from 0. Without UUIDs, and where only numbers are taken, all are seen and
+    the model's are named by the number that the driver gave.
+    """
+    names: dict[str, str] = {}
+    buffers: dict[str, str] = {}
+    environment: list[tuple[str, str]] = []
+    pinned = True
+    for backend in dict.fromkeys(device.backend for device in (*used, *host)):
+        mine = [device for device in used if device.backend == backend]
+        visible = BACKENDS[backend].visible_devices
+        prefix = BACKENDS[backend].device_prefix
+        if backend == "rpc":
+            continue
+        if not mine:
+            if visible is not None and backend in HIDING:
+                environment.append((visible.variable, ""))
+        elif visible is not None and visible.takes == "uuid" and all(d.uuid for d in mine):
+            uuids = ",".join(str(device.uuid) for device in mine)
+            environment.append((visible.variable, uuids))
+            names |= {device.id: f"{prefix}{number}" for number, device in enumerate(mine)}
+        else:
+            pinned = pinned and sum(device.backend == backend for device in host) == 1
+            names |= {device.id: device.engine_name for device in mine}
+    servers = tuple(dict.fromkeys(device.endpoint for device in used if device.endpoint))
+    for name, buffer, device in _remote(servers, host):
+        names[device.id], buffers[device.id] = name, buffer
+    return View(
+        names=tuple(names[device.id] for device in used),
+        buffers=tuple(buffers.get(device.id) or names[device.id] for device in used),
+        rpc=servers,
+        environment=tuple(sorted(environment)),
+        pinned=pinned,
+    )
+
+
+def _remote(
+    servers: Iterable[str], host: Collection[DevicePlan]
+) -> Iterator[tuple[str, str, DevicePlan]]:
+    """Devices of the servers named, counted through; a buffer is named after its number there
+    (ggml/src/ggml-rpc/ggml-rpc.cpp:1092, 2353)."""
+    number = 0
+    for server in servers:
+        there = [device for device in host if device.endpoint == server]
+        for index, device in enumerate(there):
+            yield f"RPC{number}", f"RPC{index}[{server}]", device
+            number += 1
