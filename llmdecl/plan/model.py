@@ -111,7 +111,7 @@ class ModelPlan(Value, frozen=True, kw_only=True):
     placement: PlacementPlan = PlacementPlan()
     """Default: what plans without it meant, everything on the CPU."""
     alone: bool = False
-    """Never shares a device with another model."""
+    """Never shares a device with another model; without devices, not the CPU."""
     memory: tuple[MemoryPart, ...]
     digest: str
     reasons: Mapping[str, str]
@@ -195,6 +195,36 @@ class DevicePlan(Value, frozen=True, kw_only=True):
     dedicated_bytes: int
 
 
+class ResidencyGroup(Value, frozen=True, kw_only=True):
+    """Models that compete for memory or devices, and the maximal sets of them that fit, sorted.
+
+    `complete` is false when there are too many to list: then every two models that may be loaded
+    together are together in some set. A set allows every part of it.
+    """
+
+    models: tuple[str, ...]
+    sets: tuple[tuple[str, ...], ...]
+    complete: bool = True
+
+
+class Residency(Value, frozen=True, kw_only=True):
+    """Which models may be loaded together: the permanent ones, and any set of each group.
+
+    `without_startup` are sets of their own, beside the models that are never unloaded: with models
+    that have no room until some that were loaded at start are unloaded.
+    """
+
+    permanent: tuple[str, ...] = ()
+    groups: tuple[ResidencyGroup, ...] = ()
+    without_startup: ResidencyGroup | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all maximal sets are listed."""
+        late = (self.without_startup,) if self.without_startup else ()
+        return all(group.complete for group in (*self.groups, *late))
+
+
 class Plan(Value, frozen=True, kw_only=True):
     """A compiled stack. Models, endpoints and engines are sorted by name.
 
@@ -211,3 +241,4 @@ class Plan(Value, frozen=True, kw_only=True):
     devices: tuple[DevicePlan, ...] = ()
     """In the order of the spec, or of detection."""
     budgets: tuple[Budget, ...]
+    residency: Residency = Residency()

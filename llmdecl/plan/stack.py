@@ -13,6 +13,7 @@ from llmdecl.plan.endpoints import plan_endpoints, plan_router
 from llmdecl.plan.host import host_plan
 from llmdecl.plan.model import ModelPlan, Plan, Setting, WeightsPlan, Word
 from llmdecl.plan.neighbours import place_all
+from llmdecl.plan.residency import residency, tenants
 from llmdecl.plan.resolve import choose_engine, refit, resolve_model, sources
 from llmdecl.plan.subject import HostPlan, Resolved, Subject
 from llmdecl.plan.supply import PinnedEngine, pinned_engine, pinned_weights
@@ -91,15 +92,17 @@ def _plan(
 ) -> Plan:
     used = sorted({subject.engine.name for subject in subjects})
     manager = spec.manager.kind if spec.manager else None
+    models = tuple(_model(subject) for subject in subjects)
     return Plan(
         host=host.name,
         manager=manager or "supervisord",
         engines=tuple(engines[name].plan for name in used),
-        models=tuple(_model(subject) for subject in subjects),
+        models=models,
         endpoints=plan_endpoints(spec),
         router=plan_router(spec.router),
         devices=host.devices,
         budgets=host.budgets,
+        residency=residency(tenants(models), {b.pool: b.bytes for b in host.budgets}),
     )
 
 
