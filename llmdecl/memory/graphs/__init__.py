@@ -1,0 +1,1 @@
+"""llama.cpp's graphs by architecture, and what they are built of."""
