@@ -73,6 +73,7 @@ class RunParameters(Value, frozen=True, kw_only=True):
     type_k: str
     type_v: str
     flash_attn: bool
+    """On, or auto, which llama.cpp turns off where attention is computed elsewhere."""
     swa_full: bool
     embedding: bool
     mapped: bool
@@ -80,6 +81,10 @@ class RunParameters(Value, frozen=True, kw_only=True):
     repack: bool
     cache_ram_bytes: int
     ctx_checkpoints: int
+    pooling: Literal["none", "mean", "cls", "last", "rank"] | None = None
+    """What `--pooling` says; `None`: what the header says."""
+    flash_attn_auto: bool = False
+    """`--flash-attn auto`."""
 
     @property
     def streams(self) -> int:

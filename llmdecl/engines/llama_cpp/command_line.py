@@ -1,0 +1,252 @@
+"""A llama-server command line as llama.cpp takes it, with llama-server's own defaults. Pure.
+
+Sources: common/arg.cpp, tools/server/server.cpp:140-172, server-context.cpp:41, 996.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from llmdecl.memory.model import Device, Placement, RunParameters
+from llmdecl.memory.parameters import CONTEXT_STEP
+
+ALL_LAYERS = 1 << 30
+
+EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
+"""Tensors that `--cpu-moe` keeps in host memory (common/common.h:1198)."""
+
+_VALUES: Mapping[str, str] = {
+    "-c": "ctx_size", "--ctx-size": "ctx_size",
+    "-np": "parallel", "--parallel": "parallel",
+    "-b": "batch", "--batch-size": "batch",
+    "-ub": "ubatch", "--ubatch-size": "ubatch",
+    "-ctk": "type_k", "--cache-type-k": "type_k",
+    "-ctv": "type_v", "--cache-type-v": "type_v",
+    "-ngl": "layers", "--gpu-layers": "layers", "--n-gpu-layers": "layers",
+    "-sm": "split_mode", "--split-mode": "split_mode",
+    "-ts": "tensor_split", "--tensor-split": "tensor_split",
+    "-mg": "main_gpu", "--main-gpu": "main_gpu",
+    "-ot": "override", "--override-tensor": "override",
+    "-ncmoe": "n_cpu_moe", "--n-cpu-moe": "n_cpu_moe",
+    "--pooling": "pooling",
+    "-lm": "load_mode", "--load-mode": "load_mode",
+    "-mm": "mmproj", "--mmproj": "mmproj",
+    "-md": "draft", "--model-draft": "draft", "--spec-draft-model": "draft",
+    "--lora": "lora",
+    "--spec-draft-n-max": "n_draft", "--draft-max": "n_draft", "--draft": "n_draft",
+    "--draft-n": "n_draft",
+    "-cram": "cache_ram", "--cache-ram": "cache_ram",
+    "--ctx-checkpoints": "checkpoints", "--swa-checkpoints": "checkpoints",
+}  # fmt: skip
+
+_SWITCHES: Mapping[str, tuple[str, bool]] = {
+    "-kvu": ("unified", True), "--kv-unified": ("unified", True),
+    "-no-kvu": ("unified", False), "--no-kv-unified": ("unified", False),
+    "--swa-full": ("swa_full", True),
+    "-nkvo": ("kv_offload", False), "--no-kv-offload": ("kv_offload", False),
+    "-kvo": ("kv_offload", True), "--kv-offload": ("kv_offload", True),
+    "--cpu-moe": ("cpu_moe", True), "-cmoe": ("cpu_moe", True),
+    "--embedding": ("embedding", True), "--embeddings": ("embedding", True),
+    "--rerank": ("rerank", True), "--reranking": ("rerank", True),
+    "--no-host": ("no_host", True),
+    "-nr": ("repack", False), "--no-repack": ("repack", False), "--repack": ("repack", True),
+    "--no-op-offload": ("op_offload", False), "--op-offload": ("op_offload", True),
+    "--no-mmap": ("mapped", False), "--mmap": ("mapped", True),
+    "-dio": ("mapped", False), "--direct-io": ("mapped", False),
+}  # fmt: skip
+
+CACHE_TYPES = frozenset({"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"})
+
+
+@dataclass(slots=True)
+class ServerArguments:
+    """What a llama-server was told, and its defaults; `problems` name what it would refuse."""
+
+    ctx_size: int = 0
+    parallel: int | None = None
+    unified: bool | None = None
+    batch: int = 2048
+    ubatch: int = 512
+    type_k: str = "f16"
+    type_v: str = "f16"
+    flash_attn: str = "auto"
+    swa_full: bool = False
+    kv_offload: bool = True
+    layers: int = ALL_LAYERS
+    split_mode: str = "layer"
+    tensor_split: tuple[float, ...] = ()
+    main_gpu: int = 0
+    overrides: list[tuple[str, str]] = field(default_factory=list)
+    cpu_moe: bool = False
+    embedding: bool = False
+    rerank: bool = False
+    pooling: str | None = None
+    no_host: bool = False
+    repack: bool = True
+    op_offload: bool = True
+    mapped: bool = True
+    mmproj: str | None = None
+    draft: str | None = None
+    lora: list[str] = field(default_factory=list)
+    n_draft: int = 16
+    cache_ram_mib: int = 8192
+    checkpoints: int = 32
+    problems: list[str] = field(default_factory=list)
+
+
+def read_arguments(argv: Sequence[str]) -> ServerArguments:
+    """Flags long or short, `--flag=value` not being llama-server's; what is unknown is ignored."""
+    found = ServerArguments()
+    words = list(argv)
+    index = 0
+    while index < len(words):
+        word = words[index]
+        index += 1
+        if word in _SWITCHES:
+            name, value = _SWITCHES[word]
+            setattr(found, name, value)
+        elif word in ("-fa", "--flash-attn"):
+            follows = words[index] if index < len(words) else ""
+            if follows in ("on", "off", "auto", "1", "0", "-1"):
+                names = {"1": "on", "0": "off", "-1": "auto"}
+                found.flash_attn = names.get(follows, follows)
+                index += 1
+            else:
+                found.flash_attn = "on"
+        elif word in _VALUES:
+            if index == len(words):
+                found.problems.append(f"`{word}` takes a value")
+                break
+            _read_value(found, word, _VALUES[word], words[index])
+            index += 1
+    return found
+
+
+def _read_value(found: ServerArguments, flag: str, name: str, text: str) -> None:
+    reader = _READERS.get(name)
+    try:
+        if reader is not None:
+            reader(found, text)
+        else:
+            setattr(found, name, int(text))
+    except ValueError:
+        found.problems.append(f"`{flag} {text}` is not what llama-server takes")
+
+
+def _layers(found: ServerArguments, text: str) -> None:
+    found.layers = ALL_LAYERS if text in ("auto", "all", "-1", "-2") else int(text)
+
+
+def _tensor_split(found: ServerArguments, text: str) -> None:
+    found.tensor_split = tuple(float(part) for part in text.replace("/", ",").split(","))
+
+
+def _override(found: ServerArguments, text: str) -> None:
+    for rule in text.split(","):
+        expression, equals, buffer = rule.rpartition("=")
+        if not equals:
+            raise ValueError(rule)
+        found.overrides.append((expression, buffer))
+
+
+def _cpu_layers(found: ServerArguments, text: str) -> None:
+    found.overrides.extend((rf"blk\.{il}{EXPERTS}", "CPU") for il in range(int(text)))
+
+
+def _cache_type(name: str) -> Callable[[ServerArguments, str], None]:
+    def read(found: ServerArguments, text: str) -> None:
+        if text not in CACHE_TYPES:
+            raise ValueError(text)
+        setattr(found, name, text)
+
+    return read
+
+
+def _load_mode(found: ServerArguments, text: str) -> None:
+    found.mapped = text in ("auto", "mmap", "mmap+mlock")
+
+
+def _text(name: str) -> Callable[[ServerArguments, str], None]:
+    return lambda found, text: setattr(found, name, text)
+
+
+_READERS: Mapping[str, Callable[[ServerArguments, str], None]] = {
+    "layers": _layers,
+    "tensor_split": _tensor_split,
+    "override": _override,
+    "n_cpu_moe": _cpu_layers,
+    "type_k": _cache_type("type_k"),
+    "type_v": _cache_type("type_v"),
+    "split_mode": _text("split_mode"),
+    "pooling": _text("pooling"),
+    "load_mode": _load_mode,
+    "mmproj": _text("mmproj"),
+    "draft": _text("draft"),
+    "lora": lambda found, text: found.lora.append(text),
+    "cache_ram": lambda found, text: setattr(found, "cache_ram_mib", int(text)),
+}
+
+
+def placement_of(found: ServerArguments, devices: Sequence[Device]) -> Placement:
+    """Where llama-server puts a model on these devices, in this order."""
+    overrides = list(found.overrides)
+    if found.cpu_moe:
+        overrides.append((EXPERTS, "CPU"))
+    split = found.split_mode if found.split_mode in ("none", "layer", "row", "tensor") else "layer"
+    return Placement(
+        devices=tuple(devices),
+        n_gpu_layers=found.layers if devices else 0,
+        split_mode=split,  # type: ignore[arg-type]  # the words above
+        tensor_split=found.tensor_split,
+        main_gpu=found.main_gpu,
+        overrides=tuple(overrides),
+        kv_offload=found.kv_offload,
+        op_offload=found.op_offload,
+        no_host=found.no_host,
+    )
+
+
+def parameters_of(
+    found: ServerArguments, *, n_ctx_train: int, causal: bool, encoder: bool
+) -> RunParameters:
+    """What llama.cpp makes of the arguments for a model (src/llama-context.cpp:133-306)."""
+    slots = found.parallel if found.parallel is not None and found.parallel > 0 else 4
+    unified = found.unified
+    if unified is None:
+        unified = found.parallel is None or found.parallel <= 0
+    embedding = found.embedding or found.rerank
+    asked = found.ctx_size or n_ctx_train
+    n_batch = min(found.batch, found.ubatch) if embedding else found.batch
+    if causal:
+        n_batch = min(asked, n_batch)
+    n_ubatch = min(n_batch, found.ubatch or n_batch)
+    n_ctx = -(-asked // CONTEXT_STEP) * CONTEXT_STEP
+    n_ctx_seq = n_ctx
+    if not unified:
+        n_ctx_seq = max(1, -(-(n_ctx // slots) // CONTEXT_STEP)) * CONTEXT_STEP
+        n_ctx = n_ctx_seq * slots
+    pooled = found.pooling not in (None, "none")
+    outputs = slots * (1 + (found.n_draft if found.draft else 0))
+    if embedding or pooled or encoder:
+        outputs = n_batch
+    flash = found.flash_attn
+    quantized = found.type_v not in ("f32", "f16", "bf16")
+    return RunParameters(
+        n_ctx=n_ctx,
+        n_ctx_seq=n_ctx_seq,
+        n_seq_max=slots,
+        kv_unified=unified,
+        n_batch=n_batch,
+        n_ubatch=n_ubatch,
+        n_outputs_max=min(n_batch, outputs),
+        type_k=found.type_k,
+        type_v=found.type_v,
+        flash_attn=flash != "off",
+        flash_attn_auto=flash == "auto" and not quantized,
+        swa_full=found.swa_full,
+        embedding=embedding,
+        mapped=found.mapped,
+        repack=found.repack,
+        cache_ram_bytes=max(0, found.cache_ram_mib) << 20,
+        ctx_checkpoints=found.checkpoints,
+        pooling="rank" if found.rerank else found.pooling,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,1 @@
+"""One file an architecture, named as in llama.cpp's src/models."""

@@ -1,0 +1,205 @@
+"""Reserves a model's graph as `llama_context` does, without a byte of it: work buffers by backend."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from llmdecl.facts.ggml_types import TensorType
+from llmdecl.facts.model import GgufFacts
+from llmdecl.memory.ggml import TYPES
+from llmdecl.memory.ggml.scheduler import MAX_COPIES, Scheduler
+from llmdecl.memory.ggml.tensor import NOWHERE
+from llmdecl.memory.graphs.caches import Memory
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.site import Site, split_name
+from llmdecl.memory.graphs.table import ARCHITECTURES, Architecture
+from llmdecl.memory.model import RunParameters
+
+UNKNOWN_TYPE = TYPES["F32"]
+"""A tensor type that is newer than this table counts as four bytes an element."""
+
+REPEATS = 2
+"""How often a block with the same neighbours is built; more of them change no buffer's size."""
+
+
+@dataclass(slots=True)
+class LoadedModel:
+    """A header, read once: tensors by name, hyper-parameters, the architecture's rules."""
+
+    gguf: GgufFacts
+    architecture: Architecture
+    h: HParams
+    tensors: dict[str, tuple[TensorType, tuple[int, ...]]] = field(default_factory=dict)
+    kinds: dict[int, tuple[object, ...]] = field(default_factory=dict)
+    """What the weights of each block look like: blocks that look the same compute the same."""
+
+    @property
+    def n_layer(self) -> int:
+        """Blocks, without nextn blocks."""
+        return self.h.n_layer
+
+
+def load_model(gguf: GgufFacts) -> LoadedModel | None:
+    """Everything about a header that graphs need; `None` for an architecture without a graph."""
+    architecture = ARCHITECTURES.get(gguf.architecture)
+    if architecture is None:
+        return None
+    h = HParams(gguf)
+    architecture.hparams(h)
+    model = LoadedModel(gguf, architecture, h)
+    looks: dict[int, list[object]] = {}
+    for group in gguf.tensors:
+        kind = TYPES.get(group.type, UNKNOWN_TYPE)
+        if not group.blocks:
+            model.tensors[group.name] = kind, group.shape
+        for block in group.blocks:
+            model.tensors[group.name.replace("*", str(block), 1)] = kind, group.shape
+            looks.setdefault(block, []).append((group.name, group.type, group.shape))
+    model.kinds = {block: tuple(look) for block, look in looks.items()}
+    return model
+
+
+def used_tensors(model: LoadedModel) -> Iterator[tuple[str, TensorType, tuple[int, ...]]]:
+    """Tensors that llama.cpp loads: not those of nextn blocks, nor what the graph leaves out."""
+    h, unused = model.h, model.architecture.unused
+    for name, (kind, ne) in model.tensors.items():
+        if split_name(name)[0] < h.n_layer and not unused(h, name):
+            yield name, kind, ne
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Bytes of the work buffers by backend, the host's last; what was decided on the way."""
+
+    compute: tuple[int, ...]
+    flash_attn: bool
+    pipeline: bool
+    graph_splits: int
+
+
+def kept_blocks(model: LoadedModel, site: Site, run: RunParameters) -> tuple[int, ...]:
+    """Blocks that are enough to build: one like its neighbours more than `REPEATS` times is not.
+
+    Allocation repeats itself from block to block, so a longer chain needs no larger buffer
+    (a property that the tests compare with whole graphs).
+    """
+    h = model.h
+    count = h.n_layer
+    if model.architecture.looped or count <= 2 * REPEATS:
+        return tuple(range(count))
+    looks = [_look(model, site, run, il) for il in range(count)]
+    seen: Counter[tuple[object, ...]] = Counter()
+    kept = []
+    for il in range(count):
+        around = (*looks[max(0, il - 1) : il + 2], il == 0, il == count - 1)
+        seen[around] += 1
+        if seen[around] <= REPEATS or il in (0, count - 1):
+            kept.append(il)
+    return tuple(kept)
+
+
+def _look(model: LoadedModel, site: Site, run: RunParameters, il: int) -> tuple[object, ...]:
+    """All that tells what block `il` computes and where."""
+    h = model.h
+    streamed = site.layers[il] == site.cpu and site.cpu > 0
+    weights = model.kinds.get(il, ())
+    if not streamed and not site.placement.overrides:
+        weights = tuple((name, shape) for name, _, shape in weights)  # type: ignore[misc]
+    moved: tuple[str, ...] = ()
+    if site.placement.overrides:
+        moved = tuple(
+            name
+            for name, _, shape in model.kinds.get(il, ())  # type: ignore[misc]
+            if site.buffer(
+                name.replace("*", str(il), 1), UNKNOWN_TYPE, shape
+            ).place != site.layers[il]
+        )
+    return (
+        weights, moved, site.layers[il], h.is_swa[il], h.is_recr[il], h.has_kv(il),
+        h.n_head(il), h.n_head_kv(il), h.n_ff(il),
+    )  # fmt: skip
+
+
+def _build(  # noqa: PLR0913
+    model: LoadedModel,
+    run: RunParameters,
+    site: Site,
+    memory: Memory,
+    keep: Sequence[int],
+    n_tokens: int,
+    n_outputs: int,
+    *,
+    dry: bool = False,
+) -> tuple[Context, Scheduler]:
+    """`dry`: as in a dry run, which forgets what the graph says of places.
+
+    `ggml_backend_sched_reserve_size` resets the scheduler first, so that norms at a border between
+    devices stay on the device before it, and are copied. A real load needs that much or less.
+    """
+    context = Context(
+        h=model.h,
+        run=run,
+        site=site,
+        memory=memory,
+        weights=model.tensors,
+        n_tokens=n_tokens,
+        n_seqs=run.n_seq_max,
+        n_outputs=n_outputs,
+        keep=tuple(keep),
+    )
+    model.architecture.graph(context)
+    context.finish()
+    if dry:
+        for node in context.nodes:
+            node.backend = NOWHERE
+    scheduler = Scheduler(
+        n_backends=site.cpu + 1,
+        supports=site.supports,
+        streams=[b.offloads_ops and site.placement.op_offload for b in site.backends],
+        copies=MAX_COPIES if site.pipeline else 1,
+    )
+    scheduler.split(context)
+    return context, scheduler
+
+
+def _attends_at_home(context: Context, site: Site) -> bool:
+    """Whether every flash attention is on its block's device (src/llama-context.cpp:507-560)."""
+    return all(
+        tensor.backend == site.layers[il]
+        for name, tensor, il in context.fused
+        if name == "FLASH_ATTN"
+    )
+
+
+def reserve(
+    model: LoadedModel,
+    run: RunParameters,
+    site: Site,
+    *,
+    whole: bool = False,
+    dry: bool = True,
+) -> Reserved:
+    """The worst-case prompt batch (`sched_reserve`, src/llama-context.cpp:593-760).
+
+    `run.flash_attn` says `on` or `auto`; `auto` turns off where attention is not with its layer.
+    `whole` builds every block, to compare.
+    """
+    if run.flash_attn and run.flash_attn_auto and site.cpu:
+        memory = model.architecture.memory(model.h, run, site)
+        keep = kept_blocks(model, site, run)
+        probe, _ = _build(model, run, site, memory, keep, run.n_seq_max, run.n_seq_max)
+        if not _attends_at_home(probe, site):
+            run = run.replace(flash_attn=False)
+    keep = tuple(range(model.n_layer)) if whole else kept_blocks(model, site, run)
+    memory = model.architecture.memory(model.h, run, site)
+    n_outputs = min(min(run.n_ctx, run.n_ubatch), run.n_outputs_max)
+    context, scheduler = _build(model, run, site, memory, keep, run.n_tokens, n_outputs, dry=dry)
+    pools = site.pools()
+    scheduler.reserve(context, pools)
+    return Reserved(
+        compute=tuple(pool.peak for pool in pools),
+        flash_attn=run.flash_attn,
+        pipeline=site.pipeline,
+        graph_splits=len(scheduler.splits),
+    )

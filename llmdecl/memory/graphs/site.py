@@ -1,0 +1,243 @@
+"""Which buffer holds which tensor: layers to devices, weights to buffers, as llama.cpp decides."""
+
+import re
+import struct
+from bisect import bisect_right
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from llmdecl.backends.model import Backend
+from llmdecl.backends.table import BACKENDS
+from llmdecl.facts.ggml_types import TensorType
+from llmdecl.memory.ggml.gallocr import Pool
+from llmdecl.memory.ggml.ops import VIEWS
+from llmdecl.memory.ggml.tensor import Tensor
+from llmdecl.memory.graphs.tensor_infos import INPUT, OPERATION_OF, OUTPUT
+from llmdecl.memory.model import Placement
+
+CPU_ALIGNMENT = 32
+QUANTIZED_ROW = 512
+"""CUDA pads quantised rows to this many elements (`MATRIX_ROW_PADDING`)."""
+
+REPACK_X86 = {"Q4_0": "avx2", "Q4_K": "avx2", "IQ4_NL": "avx2", "MXFP4": "avx2", "Q2_K": "avx512f"}
+"""Types that x86 repacks and the kernel's name of the feature it takes (ggml-cpu/repack.cpp)."""
+
+REPACK_ARM = {
+    kind: "asimddp"
+    for kind in ("Q4_0", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_NL", "MXFP4", "Q2_K")
+}
+"""The same for ARM; i8mm machines have dot products too."""
+
+_BLOCK = re.compile(r"^(?:enc\.|dec\.)?blk\.(\d+)\.(.*)$")
+_SUFFIXES = (".weight", ".bias", ".scale", ".input_scale")
+
+
+def split_name(name: str) -> tuple[int, str, str]:
+    """`blk.7.attn_q.weight` as 7, `attn_q`, `weight`; a block of -1 is none."""
+    match = _BLOCK.match(name)
+    block, rest = (int(match[1]), match[2]) if match else (-1, name)
+    for suffix in _SUFFIXES:
+        if rest.endswith(suffix):
+            return block, rest[: -len(suffix)], suffix[1:]
+    return block, rest, ""
+
+
+def _f32(value: float) -> float:
+    return float(struct.unpack("f", struct.pack("f", value))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Where a weight is: `place` is a backend's number, the last one the host.
+
+    `kind` tells host buffers apart: `cpu`, `pinned` or `repacked`; it is empty on a device.
+    """
+
+    place: int
+    kind: str = ""
+
+    @property
+    def streamable(self) -> bool:
+        """A device may read it from plain host memory."""
+        return self.kind in ("cpu", "pinned")
+
+
+@dataclass(slots=True)
+class Site:
+    """Devices, and what goes where. `features` are the processor's, by the kernel's names."""
+
+    placement: Placement
+    n_layer_all: int
+    features: Collection[str]
+    repack: bool = True
+    backends: list[Backend] = field(init=False)
+    layers: list[int] = field(init=False)
+    """The backend of every block, and of the output at the end."""
+    _chosen: dict[tuple[str, str, int, int], Buffer] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        placement = self.placement
+        self.backends = [BACKENDS[device.backend] for device in placement.devices]
+        self.layers = [self._layer(il) for il in range(self.n_layer_all + 1)]
+
+    @property
+    def cpu(self) -> int:
+        """The number of the host's backend."""
+        return len(self.backends)
+
+    @property
+    def full_offload(self) -> bool:
+        """Every block and the output are on devices."""
+        return self.placement.n_gpu_layers > self.n_layer_all
+
+    @property
+    def pipeline(self) -> bool:
+        """Prompts flow through several devices at once (src/llama-context.cpp:430-457)."""
+        placement = self.placement
+        return (
+            len(self.backends) > 1
+            and self.full_offload
+            and placement.split_mode == "layer"
+            and placement.kv_offload
+            and not placement.overrides
+            and all(backend.asynchronous for backend in self.backends)
+        )
+
+    @property
+    def pinned(self) -> bool:
+        """The first device that has pinned host buffers lends them to the host's weights."""
+        return any(backend.host_buffer for backend in self.backends) and not self.placement.no_host
+
+    def _layer(self, il: int) -> int:
+        """src/llama-model.cpp:1558-1601; all shares in float32."""
+        placement, count = self.placement, self.n_layer_all
+        if not placement.devices:
+            return 0
+        start = max(count + 1 - placement.n_gpu_layers, 0)
+        active = min(placement.n_gpu_layers, count + 1)
+        if il < start or il - start >= active:
+            return self.cpu
+        if placement.split_mode == "none":
+            return 0
+        return bisect_right(self._shares(), _f32(_f32(il - start) / _f32(active)))
+
+    def _shares(self) -> list[float]:
+        placement = self.placement
+        given = placement.tensor_split
+        if not any(given):
+            given = tuple(float(device.free_bytes) for device in placement.devices)
+        total, sums = 0.0, []
+        for share in given:
+            total = _f32(total + _f32(share))
+            sums.append(total)
+        return [_f32(value / total) if total else 0.0 for value in sums][: len(self.backends) - 1]
+
+    # weights
+
+    def buffer(self, name: str, kind: TensorType, ne: tuple[int, ...], *, layer: int = -1) -> Buffer:
+        """The buffer of a weight. `layer` is the block that uses a tensor outside the blocks."""
+        block, base, suffix = split_name(name)
+        if block < 0 and layer >= 0:
+            block = layer
+        place = self._list(block, base)
+        for expression, target in self.placement.overrides:
+            if re.search(expression, name):
+                place = self.cpu if target == "CPU" else self._device(target)
+                break
+        if place != self.cpu:
+            return Buffer(place)
+        return self._on_host(base, suffix, kind, ne)
+
+    def _device(self, target: str) -> int:
+        ids = [device.id for device in self.placement.devices]
+        return ids.index(target) if target in ids else self.cpu
+
+    def _list(self, block: int, base: str) -> int:
+        if block >= 0:
+            return self.layers[min(block, self.n_layer_all)]
+        if base in INPUT and base not in OUTPUT:
+            return self.cpu
+        return self.layers[self.n_layer_all]
+
+    def _on_host(self, base: str, suffix: str, kind: TensorType, ne: tuple[int, ...]) -> Buffer:
+        if self.pinned:
+            return Buffer(self.cpu, "pinned")
+        if self.repack and suffix == "weight" and self._repacks(base, kind, ne):
+            return Buffer(self.cpu, "repacked")
+        return Buffer(self.cpu, "cpu")
+
+    def _repacks(self, base: str, kind: TensorType, ne: tuple[int, ...]) -> bool:
+        """ggml/src/ggml-cpu/repack.cpp:4974-5230."""
+        operation = OPERATION_OF.get(base, "MUL")
+        dimensions = 1 + max((i for i, n in enumerate(ne) if n > 1), default=0)
+        if (operation, dimensions) not in (("MUL_MAT", 2), ("MUL_MAT_ID", 3)):
+            return False
+        arm = "asimd" in self.features
+        needed = (REPACK_ARM if arm else REPACK_X86).get(kind.name)
+        return needed in self.features and ne[1] % (4 if arm else 8) == 0
+
+    # sizes
+
+    def alloc_size(self, place: int, tensor: Tensor) -> int:
+        """`ggml_backend_buft_get_alloc_size` of a buffer, without padding to its alignment."""
+        if place == self.cpu:
+            return tensor.nbytes
+        return device_bytes(self.backends[place], tensor)
+
+    def pools(self) -> list[Pool]:
+        """Empty work buffers, one a backend."""
+        devices = [
+            Pool(backend.alignment, lambda t, b=backend: device_bytes(b, t))  # type: ignore[misc]
+            for backend in self.backends
+        ]
+        return [*devices, Pool(CPU_ALIGNMENT, host_bytes)]
+
+    def supports(self, place: int, node: Tensor) -> bool:
+        """Whether a backend computes `node`: what decides a placement in practice.
+
+        A device takes no operand that is in another device's buffer already.
+        """
+        if place == self.cpu or node.op in VIEWS:
+            return True
+        for src in node.src:
+            if src.place >= 0 and src.place not in (place, self.cpu):
+                return False
+        check = SUPPORTED.get(node.op)
+        return check is None or check(node)
+
+
+def host_bytes(tensor: Tensor) -> int:
+    """Bytes of a tensor in a host buffer."""
+    return tensor.nbytes
+
+
+def device_bytes(backend: Backend, tensor: Tensor) -> int:
+    """Bytes of a tensor on a device: CUDA pads quantised rows, and copies quantised caches.
+
+    ggml/src/ggml-cuda/ggml-cuda.cu:903, fattn.cu:722, fattn-common.cuh:53.
+    """
+    size = tensor.nbytes
+    if tensor.quantized:
+        rest = tensor.ne[0] % QUANTIZED_ROW
+        if rest and backend.pads_quantized_rows:
+            size += tensor.type.row_bytes(QUANTIZED_ROW - rest)
+    elif tensor.op == "FLASH_ATTN_EXT" and backend.flash_attn_f16_copies:
+        k, v = tensor.src[1], tensor.src[2]
+        for cache in (k,) if v.view is k.view and v.view is not None else (k, v):
+            if cache.type.name != "F16":
+                size = -(-size // 128) * 128 + 2 * cache.nelements
+    return size
+
+
+def _ssm_scan(node: Tensor) -> bool:
+    state, a, b = node.src[0], node.src[3], node.src[4]
+    if a.ne[0] == 1:
+        return state.ne[0] in (96, 128, 256) and state.ne[1] % 16 == 0
+    return state.ne[:2] == (16, 1) and state.ne[2] % 128 == 0 and b.ne[1] == 1
+
+
+SUPPORTED = {
+    "SSM_CONV": lambda node: node.src[0].ne[1] % 128 == 0,
+    "SSM_SCAN": _ssm_scan,
+}
+"""Operations that CUDA computes for some shapes only (`ggml_backend_cuda_device_supports_op`)."""

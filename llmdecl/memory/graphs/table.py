@@ -1,0 +1,42 @@
+"""Every architecture whose graph is known: what it reads, keeps and computes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from llmdecl.memory.graphs.caches import Memory, attention
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.models import llama
+from llmdecl.memory.graphs.site import Site
+from llmdecl.memory.model import RunParameters
+
+
+def _nothing(h: HParams) -> None:
+    """The architecture reads no more than all do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """`hparams` adds what only this one reads (`load_arch_hparams`), `memory` makes its caches
+    (`create_memory`; `None`: it keeps nothing), `graph` builds its graph (`build_arch_graph`).
+
+    `unused` says which tensors of the file are not loaded, beside those of nextn blocks.
+    """
+
+    graph: Callable[[Context], None]
+    hparams: Callable[[HParams], None] = _nothing
+    memory: Callable[[HParams, RunParameters, Site], Memory] = attention
+    unused: Callable[[HParams, str], bool] = lambda _h, _name: False
+    looped: bool = False
+    """The graph depends on the number of blocks beyond their kinds: none may be left out."""
+
+
+def no_memory(_h: HParams, _run: RunParameters, _site: Site) -> Memory:
+    """Encoders keep nothing."""
+    return Memory()
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "llama": Architecture(llama.graph),
+}
+"""By `general.architecture`."""
