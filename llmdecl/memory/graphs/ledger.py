@@ -1,0 +1,109 @@
+"""Weights, caches, states and results by buffer: what llama.cpp holds beside its work buffers.
+
+Exact for every architecture in the table, by the rules of `llama-memory`: each tensor padded to
+its buffer's alignment (ggml/src/ggml-alloc.c:1168-1206).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from llmdecl.facts.ggml_types import TensorType
+from llmdecl.memory.ggml import pad
+from llmdecl.memory.ggml.tensor import Tensor
+from llmdecl.memory.graphs.caches import Memory
+from llmdecl.memory.graphs.simulate import LoadedModel, used_tensors
+from llmdecl.memory.graphs.site import CPU_ALIGNMENT, Buffer, Site, split_name
+from llmdecl.memory.model import RunParameters
+
+BY_LAYER = frozenset({"rope_freqs", "rope_factors_long", "rope_factors_short"})
+"""Tensors outside the blocks of which each buffer in use by blocks has a copy."""
+
+
+@dataclass(slots=True)
+class Held:
+    """Bytes in one place. `repacked` is the host's second copy format, beside `weights`."""
+
+    weights: int = 0
+    repacked: int = 0
+    kv: int = 0
+    recurrent: int = 0
+    output: int = 0
+
+
+@dataclass(slots=True)
+class Holdings:
+    """By backend number, the host last."""
+
+    places: list[Held] = field(default_factory=list)
+
+    def of(self, place: int) -> Held:
+        """What is held in one place."""
+        return self.places[place]
+
+
+def holdings(model: LoadedModel, run: RunParameters, site: Site, memory: Memory) -> Holdings:
+    """Everything that outlives a batch. `memory` is the context's."""
+    found = Holdings([Held() for _ in range(site.cpu + 1)])
+    for buffer, size in weight_buffers(model, site):
+        held = found.of(buffer.place)
+        if buffer.kind == "repacked":
+            held.repacked += size
+        else:
+            held.weights += size
+    for cache in memory.caches():
+        for place, size in cache.tensors():
+            found.of(place).kv += pad(size, _alignment(site, place))
+    for states in memory.states():
+        for place, size in states.tensors():
+            found.of(place).recurrent += pad(size, _alignment(site, place))
+    found.of(site.cpu).output = output_bytes(model, run)
+    return found
+
+
+def output_bytes(model: LoadedModel, run: RunParameters, rows: int | None = None) -> int:
+    """Logits, and embeddings where asked for, of one row a slot (src/llama-context.cpp:2116)."""
+    h = model.h
+    width = h.n_vocab + (h.n_embd_out if run.embedding or h.arch == "t5" else 0)
+    return 4 * width * max(rows or 0, run.n_seq_max)
+
+
+def _alignment(site: Site, place: int) -> int:
+    return CPU_ALIGNMENT if place == site.cpu else site.backends[place].alignment
+
+
+def weight_buffers(model: LoadedModel, site: Site) -> Iterator[tuple[Buffer, int]]:
+    """Every tensor with its buffer and padded size; copies come as further rows."""
+    tied = "output.weight" not in model.tensors and "token_embd.weight" in model.tensors
+    for name, kind, ne in used_tensors(model):
+        if split_name(name)[1] in BY_LAYER and split_name(name)[0] < 0:
+            for buffer in _layer_buffers(model, site, name, kind, ne):
+                yield buffer, _size(site, buffer, kind, ne)
+            continue
+        buffer = site.buffer(name, kind, ne, layer=first_layer(name))
+        yield buffer, _size(site, buffer, kind, ne)
+        if tied and name == "token_embd.weight" and has_output(model):
+            again = site.buffer("output.weight", kind, ne)
+            if again != buffer:
+                yield again, _size(site, again, kind, ne)
+
+
+def has_output(model: LoadedModel) -> bool:
+    """The model has an output matrix; encoders have none."""
+    return model.h.causal or model.h.arch in ("dream", "llada", "llada-moe", "rnd1")
+
+
+def first_layer(_name: str) -> int:
+    """The block that a tensor outside the blocks is created with, -1: none."""
+    return -1
+
+
+def _layer_buffers(
+    model: LoadedModel, site: Site, name: str, kind: TensorType, ne: tuple[int, ...]
+) -> set[Buffer]:
+    return {site.buffer(name, kind, ne, layer=il) for il in range(model.n_layer)}
+
+
+def _size(site: Site, buffer: Buffer, kind: TensorType, ne: tuple[int, ...]) -> int:
+    n = (*ne, 1, 1, 1)[:4]
+    tensor = Tensor("NONE", kind, (n[0], n[1], n[2], n[3]))
+    return pad(site.alloc_size(buffer.place, tensor), _alignment(site, buffer.place))
