@@ -1,17 +1,14 @@
-"""The ledger of one model on one host: every part, each by its own rule."""
+"""The ledger of one model: every part in every pool."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
+from llmdecl.backends.table import BACKENDS
 from llmdecl.facts.model import GgufFacts
-from llmdecl.memory.compute import compute_bytes
+from llmdecl.memory.allocations import Allocations, PlaceBytes, allocations
 from llmdecl.memory.hparams import shape_of
-from llmdecl.memory.kv_cache import kv_cache_bytes
-from llmdecl.memory.model import ON_CPU, MemoryPart, Placement, RunParameters
-from llmdecl.memory.output import output_bytes, output_growth_bytes
+from llmdecl.memory.model import HOST, ON_CPU, MemoryPart, Placement, RunParameters
 from llmdecl.memory.process import process_bytes
 from llmdecl.memory.prompts import checkpoint_bytes, prompt_cache_bytes
-from llmdecl.memory.recurrent import recurrent_bytes
-from llmdecl.memory.weights import weights_parts
 
 
 def model_parts(
@@ -20,36 +17,57 @@ def model_parts(
     run: RunParameters,
     features: Collection[str],
     prefix: str = "",
-    placement: Placement = ON_CPU,  # noqa: ARG001
+    placement: Placement = ON_CPU,
 ) -> tuple[MemoryPart, ...]:
-    """What llama.cpp allocates for one set of weights; `prefix` names a draft's parts."""
-    shape = shape_of(gguf)
-    rows = (
-        ("kv-cache", kv_cache_bytes(shape, run), shape.known),
-        ("recurrent", recurrent_bytes(shape, run), shape.known),
-        ("output", output_bytes(shape, run), True),
-        ("output-growth", output_growth_bytes(shape, run), False),
-        ("compute", compute_bytes(shape, run), False),
-    )
-    parts = (
-        *weights_parts(gguf, digest, run, features),
-        *(MemoryPart(pool="host", part=p, bytes=b, exact=exact) for p, b, exact in rows if b),
-    )
+    """What llama.cpp allocates for one set of weights; `prefix` names a draft's parts.
+
+    Mapped weights count once for every process that maps the file, and a mapping keeps the pages
+    of repacked tensors as well; read into memory they are held once.
+    """
+    found = allocations(gguf, run, placement, features)
+    parts = [part for place in found.places for part in _parts(place, found, digest, run)]
     return tuple(part.replace(part=prefix + part.part) for part in parts)
 
 
-def process_parts(gguf: GgufFacts, run: RunParameters) -> tuple[MemoryPart, ...]:
-    """What llama-server keeps beside them, once a process: all bounds."""
-    shape = shape_of(gguf)
+def _parts(
+    place: PlaceBytes, found: Allocations, digest: str, run: RunParameters
+) -> Iterator[MemoryPart]:
+    mapped = place.place == HOST and run.mapped
+    weights = place.weights + (place.repacked if mapped else 0)
+    exact = found.known
     rows = (
-        ("cache-ram", prompt_cache_bytes(shape, run)),
-        ("checkpoints", checkpoint_bytes(shape, run)),
-        ("process", process_bytes(shape)),
+        ("weights", weights, True, f"weights:{digest}" if mapped else None),
+        ("repacked", place.repacked, True, None),
+        ("kv-cache", place.kv_cache, exact, None),
+        ("recurrent", place.recurrent, exact, None),
+        ("output", place.output, exact, None),
+        ("output-growth", place.output_growth, False, None),
+        ("compute", place.compute, found.compute_exact, None),
     )
-    return tuple(MemoryPart(pool="host", part=p, bytes=b, exact=False) for p, b in rows if b)
+    for name, size, sure, shared in rows:
+        if size:
+            yield MemoryPart(pool=place.place, part=name, bytes=size, exact=sure, shared=shared)
 
 
-def total_bytes(parts: Iterable[MemoryPart], pool: str = "host") -> int:
+def process_parts(
+    gguf: GgufFacts, run: RunParameters, placement: Placement = ON_CPU
+) -> tuple[MemoryPart, ...]:
+    """What llama-server and its drivers keep beside them, once a process: all bounds."""
+    shape = shape_of(gguf)
+    rows = [
+        (HOST, "cache-ram", prompt_cache_bytes(shape, run)),
+        (HOST, "checkpoints", checkpoint_bytes(shape, run)),
+        (HOST, "process", process_bytes(shape)),
+    ]
+    for device in placement.devices:
+        overhead = BACKENDS[device.backend].driver_overhead
+        rows.append((device.id, "driver", overhead.on(device.architecture)))
+    return tuple(
+        MemoryPart(pool=pool, part=part, bytes=size, exact=False) for pool, part, size in rows if size
+    )
+
+
+def total_bytes(parts: Iterable[MemoryPart], pool: str = HOST) -> int:
     """Bytes of a pool; equal shared parts count once, at their largest."""
     private, shared = 0, dict[str, int]()
     for part in parts:

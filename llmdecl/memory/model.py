@@ -5,6 +5,10 @@ from typing import Literal
 from llmdecl.values import Value
 
 
+HOST = "host"
+"""The pool of the machine's own memory."""
+
+
 class MemoryPart(Value, frozen=True, kw_only=True):
     """One row of the ledger: bytes of `part` in `pool` (`host` or a device's id).
 
@@ -29,6 +33,8 @@ class Device(Value, frozen=True, kw_only=True):
     id: str
     backend: str
     free_bytes: int
+    architecture: str | None = None
+    """`sm_86`, `gfx1100`: what the driver's own memory depends on."""
 
 
 class Placement(Value, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from llmdecl.memory.graphs.caches import Memory
 from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
 from llmdecl.memory.graphs.site import Site, split_name
-from llmdecl.memory.graphs.table import ARCHITECTURES, Architecture
+from llmdecl.memory.graphs.table import ARCHITECTURES, UNKNOWN, Architecture
 from llmdecl.memory.model import RunParameters
 
 UNKNOWN_TYPE = TYPES["F32"]
@@ -35,16 +35,19 @@ class LoadedModel:
     """What the weights of each block look like: blocks that look the same compute the same."""
 
     @property
+    def known(self) -> bool:
+        """The architecture's graph is in the table."""
+        return self.architecture is not UNKNOWN
+
+    @property
     def n_layer(self) -> int:
         """Blocks, without nextn blocks."""
         return self.h.n_layer
 
 
-def load_model(gguf: GgufFacts) -> LoadedModel | None:
-    """Everything about a header that graphs need; `None` for an architecture without a graph."""
-    architecture = ARCHITECTURES.get(gguf.architecture)
-    if architecture is None:
-        return None
+def load_model(gguf: GgufFacts) -> LoadedModel:
+    """Everything about a header that graphs need; an unknown architecture is not `known`."""
+    architecture = ARCHITECTURES.get(gguf.architecture, UNKNOWN)
     h = HParams(gguf)
     architecture.hparams(h)
     model = LoadedModel(gguf, architecture, h)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from llmdecl.memory.graphs.caches import Memory, attention
+from llmdecl.memory.graphs.caches import Memory, attention, hybrid
 from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
 from llmdecl.memory.graphs.models import llama
@@ -35,6 +35,25 @@ def no_memory(_h: HParams, _run: RunParameters, _site: Site) -> Memory:
     """Encoders keep nothing."""
     return Memory()
 
+
+def general_hparams(h: HParams) -> None:
+    """An architecture that is not in the table: states wherever the header speaks of some."""
+    if h.ssm_d_inner:
+        h.mamba_state()
+        h.is_recr = [True] * h.n_layer_all
+
+
+def general_memory(h: HParams, run: RunParameters, site: Site) -> Memory:
+    """Caches in every block: a bound."""
+    return hybrid(h, run, site, lambda _il: True) if any(h.is_recr) else attention(h, run, site)
+
+
+def _no_graph(_g: Context) -> None:
+    """Nothing is known of it."""
+
+
+UNKNOWN = Architecture(_no_graph, general_hparams, general_memory)
+"""Any other architecture: general rules, nothing exact but its weights."""
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "llama": Architecture(llama.graph),

@@ -1,0 +1,199 @@
+"""What one set of weights takes in every place, in llama.cpp's own categories."""
+
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from llmdecl.backends.table import BACKENDS
+from llmdecl.facts.model import GgufFacts
+from llmdecl.memory.general import general_compute_bytes
+from llmdecl.memory.graphs.ledger import Holdings, holdings, output_bytes
+from llmdecl.memory.graphs.simulate import LoadedModel, Reserved, load_model, reserve
+from llmdecl.memory.graphs.site import Site
+from llmdecl.memory.model import HOST, Placement, RunParameters
+
+REMEMBERED_MODELS = 128
+REMEMBERED_ALLOCATIONS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceBytes:
+    """Bytes in one place; `place` is a device's id or `host`.
+
+    `repacked` is the part of the host's weights that the processor has in its own order. `output`
+    is for the first rows; `output_growth` what a batch may add.
+    """
+
+    place: str
+    weights: int
+    repacked: int
+    kv_cache: int
+    recurrent: int
+    output: int
+    output_growth: int
+    compute: int
+
+    @property
+    def total(self) -> int:
+        """All that is there once a model is loaded."""
+        return (
+            self.weights + self.repacked + self.kv_cache + self.recurrent + self.output
+            + self.compute
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Allocations:
+    """By place: devices in their order, the host last.
+
+    `known`: the architecture's graph is known, so that all but the work buffers is exact, and
+    those are as a dry run of llama.cpp has them (`compute_exact`: on these backends, too).
+    `flash_attn` and `pipeline` are what llama.cpp decides; `layers_on_devices` counts blocks and
+    the output.
+    """
+
+    places: tuple[PlaceBytes, ...]
+    known: bool
+    compute_exact: bool
+    flash_attn: bool
+    pipeline: bool
+    layers_on_devices: int
+    n_layers: int
+
+    @property
+    def host(self) -> PlaceBytes:
+        """The host's part."""
+        return self.places[-1]
+
+
+class _Memo:
+    """Headers read and placements worked out, newest last: a search asks for many twice."""
+
+    def __init__(self) -> None:
+        self.models: OrderedDict[int, tuple[GgufFacts, LoadedModel]] = OrderedDict()
+        self.answers: OrderedDict[tuple[object, ...], Allocations] = OrderedDict()
+
+    def model(self, gguf: GgufFacts) -> LoadedModel:
+        """Kept with its facts, so that an `id` is never another object's."""
+        known = self.models.get(id(gguf))
+        if known is None:
+            known = gguf, load_model(gguf)
+            self.models[id(gguf)] = known
+            if len(self.models) > REMEMBERED_MODELS:
+                old, _ = self.models.popitem(last=False)
+                for key in [key for key in self.answers if key[0] == old]:
+                    del self.answers[key]
+        return known[1]
+
+
+_MEMO = _Memo()
+
+
+def loaded(gguf: GgufFacts) -> LoadedModel:
+    """A header as graphs need it."""
+    return _MEMO.model(gguf)
+
+
+def allocations(
+    gguf: GgufFacts, run: RunParameters, placement: Placement, features: Collection[str]
+) -> Allocations:
+    """What llama.cpp allocates for `gguf`, without mapping its file.
+
+    A graph of the architecture is built and reserved without data (1 to 5 ms); equal questions
+    are answered from memory.
+    """
+    model = _MEMO.model(gguf)
+    key = id(gguf), run, placement, tuple(sorted(features))
+    answer = _MEMO.answers.get(key)
+    if answer is None:
+        answer = _MEMO.answers[key] = _work_out(model, run, placement, features)
+        if len(_MEMO.answers) > REMEMBERED_ALLOCATIONS:
+            _MEMO.answers.popitem(last=False)
+    return answer
+
+
+def one_device(placement: Placement) -> Placement:
+    """`--split-mode none` uses the main device only."""
+    if placement.split_mode != "none" or len(placement.devices) < 2:
+        return placement
+    main = min(max(placement.main_gpu, 0), len(placement.devices) - 1)
+    return placement.replace(devices=(placement.devices[main],), main_gpu=0)
+
+
+def _work_out(
+    model: LoadedModel, run: RunParameters, placement: Placement, features: Collection[str]
+) -> Allocations:
+    alone = one_device(placement)
+    site = Site(alone, model.h.n_layer_all, features, run.repack)
+    if model.known:
+        reserved = reserve(model, run, site)
+    else:
+        reserved = _general(model, run, site)
+    run = run.replace(flash_attn=reserved.flash_attn)
+    held = holdings(model, run, site, model.architecture.memory(model.h, run, site))
+    placed = {
+        device.id: _place(device.id, held, reserved, index)
+        for index, device in enumerate(alone.devices)
+    }
+    growth = output_bytes(model, run, run.n_outputs_max) - held.of(site.cpu).output
+    empty = Holdings()
+    devices = tuple(
+        placed.get(device.id) or _place(device.id, empty, reserved, -1)
+        for device in placement.devices
+    )
+    host = _place(HOST, held, reserved, site.cpu, growth)
+    return Allocations(
+        places=(*devices, host),
+        known=model.known,
+        compute_exact=model.known
+        and not reserved.pipeline
+        and placement.split_mode in ("none", "layer")
+        and all(BACKENDS[device.backend].name in EXACT_BACKENDS for device in alone.devices),
+        flash_attn=reserved.flash_attn,
+        pipeline=reserved.pipeline,
+        layers_on_devices=sum(place != site.cpu for place in site.layers) if site.cpu else 0,
+        n_layers=len(site.layers),
+    )
+
+
+EXACT_BACKENDS = frozenset({"cuda", "hip", "rpc"})
+"""Backends that compute the graph as it is; others reorder it, and need a little less."""
+
+
+def _place(
+    name: str, held: Holdings, reserved: Reserved, index: int, growth: int = 0
+) -> PlaceBytes:
+    if index < 0:
+        return PlaceBytes(name, 0, 0, 0, 0, 0, 0, 0)
+    one = held.of(index)
+    return PlaceBytes(
+        name, one.weights, one.repacked, one.kv, one.recurrent, one.output, growth,
+        reserved.compute[index],
+    )  # fmt: skip
+
+
+def _general(model: LoadedModel, run: RunParameters, site: Site) -> Reserved:
+    """An architecture without a graph: a bound for every place."""
+    bound = general_compute_bytes(model.gguf, run)
+    streamed = max((size for size in _host_matrices(model, site)), default=0)
+    count = len(site.backends)
+    return Reserved(
+        compute=(*(bound + streamed for _ in range(count)), bound),
+        flash_attn=run.flash_attn,
+        pipeline=site.pipeline,
+        graph_splits=0,
+    )
+
+
+def _host_matrices(model: LoadedModel, site: Site) -> list[int]:
+    """Sizes of host weights that a device may copy to itself, twice: two can be alive at once."""
+    if not site.cpu or not site.placement.op_offload:
+        return []
+    return [
+        2 * kind.row_bytes(ne[0]) * ne[1] * (ne[2] if len(ne) > 2 else 1)
+        for name, (kind, ne) in model.tensors.items()
+        if len(ne) > 1 and site.buffer(name, kind, ne).place == site.cpu
+    ]
+
+
+__all__ = ["Allocations", "PlaceBytes", "allocations", "loaded", "one_device"]
