@@ -20,13 +20,15 @@ REMEMBERED_ALLOCATIONS = 4096
 class PlaceBytes:
     """Bytes in one place; `place` is a device's id or `host`.
 
-    `repacked` is the part of the host's weights that the processor has in its own order. `output`
-    is for the first rows; `output_growth` what a batch may add.
+    `repacked` is the part of the host's weights that the processor has in its own order, and
+    `again` what of both a mapped file has once only. `output` is for the first rows;
+    `output_growth` what a batch may add.
     """
 
     place: str
     weights: int
     repacked: int
+    again: int
     kv_cache: int
     recurrent: int
     output: int
@@ -125,10 +127,7 @@ def _work_out(
 ) -> Allocations:
     alone = one_device(placement)
     site = Site(alone, model.h.n_layer_all, features, run.repack)
-    if model.known:
-        reserved = reserve(model, run, site)
-    else:
-        reserved = _general(model, run, site)
+    reserved = reserve(model, run, site) if model.known else _general(model, run, site)
     run = run.replace(flash_attn=reserved.flash_attn)
     held = holdings(model, run, site, model.architecture.memory(model.h, run, site))
     placed = {
@@ -164,10 +163,10 @@ def _place(
     name: str, held: Holdings, reserved: Reserved, index: int, growth: int = 0
 ) -> PlaceBytes:
     if index < 0:
-        return PlaceBytes(name, 0, 0, 0, 0, 0, 0, 0)
+        return PlaceBytes(name, 0, 0, 0, 0, 0, 0, 0, 0)
     one = held.of(index)
     return PlaceBytes(
-        name, one.weights, one.repacked, one.kv, one.recurrent, one.output, growth,
+        name, one.weights, one.repacked, one.again, one.kv, one.recurrent, one.output, growth,
         reserved.compute[index],
     )  # fmt: skip
 

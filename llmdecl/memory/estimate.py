@@ -11,7 +11,7 @@ from llmdecl.memory.process import process_bytes
 from llmdecl.memory.prompts import checkpoint_bytes, prompt_cache_bytes
 
 
-def model_parts(
+def model_parts(  # noqa: PLR0917
     gguf: GgufFacts,
     digest: str,
     run: RunParameters,
@@ -33,7 +33,7 @@ def _parts(
     place: PlaceBytes, found: Allocations, digest: str, run: RunParameters
 ) -> Iterator[MemoryPart]:
     mapped = place.place == HOST and run.mapped
-    weights = place.weights + (place.repacked if mapped else 0)
+    weights = place.weights + (place.repacked - place.again if mapped else 0)
     exact = found.known
     rows = (
         ("weights", weights, True, f"weights:{digest}" if mapped else None),
@@ -63,8 +63,18 @@ def process_parts(
         overhead = BACKENDS[device.backend].driver_overhead
         rows.append((device.id, "driver", overhead.on(device.architecture)))
     return tuple(
-        MemoryPart(pool=pool, part=part, bytes=size, exact=False) for pool, part, size in rows if size
+        MemoryPart(pool=pool, part=part, bytes=size, exact=False)
+        for pool, part, size in rows
+        if size
     )
+
+
+def keeps_flash_attention(
+    gguf: GgufFacts, run: RunParameters, placement: Placement, features: Collection[str]
+) -> bool:
+    """Whether every block's attention is computed where the block is, so that `auto` stays on."""
+    asked = run.replace(flash_attn=True, flash_attn_auto=True)
+    return allocations(gguf, asked, placement, features).flash_attn
 
 
 def total_bytes(parts: Iterable[MemoryPart], pool: str = HOST) -> int:

@@ -4,7 +4,6 @@ from typing import Literal
 
 from llmdecl.values import Value
 
-
 HOST = "host"
 """The pool of the machine's own memory."""
 

@@ -2,7 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from llmdecl.memory.estimate import model_parts, process_parts, total_bytes
+from llmdecl.memory.estimate import (
+    keeps_flash_attention,
+    model_parts,
+    process_parts,
+    total_bytes,
+)
 from llmdecl.memory.model import ON_CPU, MemoryPart, Placement
 from llmdecl.memory.weights import weights_bytes
 from llmdecl.plan.model import DevicePlan
@@ -28,8 +33,18 @@ def ledger(resolved: Resolved, placement: Placement) -> tuple[MemoryPart, ...]:
             placement=draft_placement(placement, layer_count(draft.gguf)),
         )
     parts += tuple(_mmproj(resolved, placement))
-    parts += process_parts(resolved.gguf, run)
+    parts += process_parts(resolved.gguf, run, placement)
     return parts + tuple(_mirrored(parts, host.devices))
+
+
+def attends_at_home(resolved: Resolved, placement: Placement) -> bool:
+    """Flash attention, where it is on, is computed on the device of each layer."""
+    run = resolved.run
+    return (
+        not run.flash_attn
+        or not placement.devices
+        or keeps_flash_attention(resolved.gguf, run, placement, resolved.host.features)
+    )
 
 
 def draft_placement(placement: Placement, layers: int) -> Placement:

@@ -9,7 +9,7 @@ from llmdecl.engines.llama_cpp.server import server_settings
 from llmdecl.engines.llama_cpp.writer import number
 from llmdecl.memory.model import Device, Placement
 from llmdecl.plan.devices import View, view
-from llmdecl.plan.ledger import ledger
+from llmdecl.plan.ledger import attends_at_home, ledger
 from llmdecl.plan.model import DevicePlan, PlacementPlan
 from llmdecl.plan.placement import Fixed, Kind, Measured, Room, Solution, solve
 from llmdecl.plan.sizes import layer_count, layer_sizes
@@ -37,7 +37,8 @@ def _place(resolved: Resolved, beside: Beside) -> Subject:
         beside = Beside(beside.parts, beside.closed | taken)
 
     def measure(placement: Placement) -> Measured:
-        return Measured(beside.left(resolved.host, ledger(resolved, placement)))
+        left = beside.left(resolved.host, ledger(resolved, placement))
+        return Measured(left, sound=attends_at_home(resolved, placement))
 
     rooms = _rooms(resolved, beside)
     fixed = _fixed(resolved, len(rooms))
@@ -55,7 +56,12 @@ def _rooms(resolved: Resolved, beside: Beside) -> list[Room]:
     free = beside.left(resolved.host, (), (device.id for device in resolved.devices))
     return [
         Room(
-            device=Device(id=device.id, backend=device.backend, free_bytes=device.memory_bytes),
+            device=Device(
+                id=device.id,
+                backend=device.backend,
+                free_bytes=device.memory_bytes,
+                architecture=device.architecture,
+            ),
             free=free[device.id],
             kind=f"{device.backend} {device.architecture} {device.shares_host_memory}",
         )

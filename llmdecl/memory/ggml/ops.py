@@ -215,11 +215,11 @@ class Graph:
         nb = a.type.type_size, nb1, nb1 * n1, nb1 * n1
         return self._viewed("VIEW", a, (n0, n1, 1, 1), nb)
 
-    def view_3d(self, a: Tensor, n0: int, n1: int, n2: int, nb1: int, nb2: int) -> Tensor:  # noqa: PLR0913
+    def view_3d(self, a: Tensor, n0: int, n1: int, n2: int, nb1: int, nb2: int) -> Tensor:
         """A part of it."""
         return self._viewed("VIEW", a, (n0, n1, n2, 1), (a.type.type_size, nb1, nb2, nb2 * n2))
 
-    def view_4d(  # noqa: PLR0913
+    def view_4d(
         self, a: Tensor, n0: int, n1: int, n2: int, n3: int, nb1: int, nb2: int, nb3: int
     ) -> Tensor:
         """A part of it."""
@@ -230,7 +230,9 @@ class Graph:
         ne, nb = [0] * 4, [0] * 4
         for source, target in enumerate(axes):
             ne[target], nb[target] = a.ne[source], a.nb[source]
-        return self._viewed("PERMUTE", a, (ne[0], ne[1], ne[2], ne[3]), (nb[0], nb[1], nb[2], nb[3]))
+        return self._viewed(
+            "PERMUTE", a, (ne[0], ne[1], ne[2], ne[3]), (nb[0], nb[1], nb[2], nb[3])
+        )
 
     def transpose(self, a: Tensor) -> Tensor:
         """The first two dimensions change places."""
@@ -328,7 +330,7 @@ class Graph:
         ne = c.ne[1], sx.ne[0] - c.ne[0] + 1, sx.ne[2], 1
         return Tensor("SSM_CONV", F32, ne, None, [sx, c])
 
-    def ssm_scan(  # noqa: PLR0913
+    def ssm_scan(
         self, s: Tensor, x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, ids: Tensor,
         snapshots: int = 1,
     ) -> Tensor:  # fmt: skip
@@ -343,7 +345,7 @@ class Graph:
         ne = s * h, n_tokens + s * state.ne[1], 1, 1
         return Tensor(op, F32, ne, None, [k, *rest, state])
 
-    def gated_delta_net(  # noqa: PLR0913
+    def gated_delta_net(
         self, q: Tensor, k: Tensor, v: Tensor, g: Tensor, beta: Tensor, state: Tensor,
         snapshots: int = 1,
     ) -> Tensor:  # fmt: skip

@@ -26,7 +26,7 @@ class Tensor:
         "place", "size", "src", "streamable", "type", "view", "views", "visited", "weight",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         op: str,
         kind: TensorType,

@@ -99,7 +99,9 @@ class KvCache:
         found = self._tensors.get((part, il))
         if found is None:
             kind, width = (
-                (self.type_k(), self.width_k(il)) if part == "k" else (self.type_v(), self.width_v(il))
+                (self.type_k(), self.width_k(il))
+                if part == "k"
+                else (self.type_v(), self.width_v(il))
             )
             found = stored(kind, self.place(il), width, self.size, self.streams)
             found.name = f"cache_{part}_l{il}"
@@ -267,7 +269,9 @@ def window_cells(n_swa: int, run: RunParameters) -> int:
     return pad(min(run.n_ctx_seq, n_swa * sequences + run.n_ubatch), CONTEXT_STEP)
 
 
-def attention(h: HParams, run: RunParameters, site: Site, only: LayerFilter | None = None) -> Memory:
+def attention(
+    h: HParams, run: RunParameters, site: Site, only: LayerFilter | None = None
+) -> Memory:
     """`llama_kv_cache`, or `llama_kv_cache_iswa` where layers slide their window."""
     chosen = [
         il for il in range(h.n_layer_all)
@@ -305,7 +309,7 @@ def hybrid(
     attends: LayerFilter | None = None,
     recurs: LayerFilter | None = None,
 ) -> Memory:
-    """`llama_memory_hybrid`: attention in some blocks, states in others; by default by `is_recr`."""
+    """`llama_memory_hybrid`: attention in some blocks, states in others: by `is_recr`."""
     attends = attends or (lambda il: not h.is_recr[il])
     recurs = recurs or (lambda il: h.is_recr[il])
     memory = attention(h, run, site, attends)

@@ -65,6 +65,7 @@ class Layer:
     il: int
 
     def __call__(self, name: str) -> Any:
+        """The weight that is called so in the file."""
         return self.context.weight(self.prefix + name, self.il)
 
     def __getattr__(self, name: str) -> Any:
@@ -313,7 +314,7 @@ class Context(Graph):
             cur = self.add(cur, mb)
         return cur
 
-    def build_qkv(  # noqa: PLR0913
+    def build_qkv(
         self,
         layer: Layer,
         cur: Tensor,
@@ -374,7 +375,7 @@ class Context(Graph):
         q, k, v = (self.view_2d(qkv, head * n, self.n_tokens, qkv.nb[1]) for head, n in heads)
         return self.cont(q), self.cont(k), self.cont(v)
 
-    def build_ffn(  # noqa: PLR0913
+    def build_ffn(
         self,
         cur: Tensor,
         up: Tensor | None,
@@ -410,7 +411,9 @@ class Context(Graph):
                 cur = self.mul(cur, gate_s)
         else:
             cur = tmp
-        cur, done = self._activate(cur, tmp, op, gated=gate is not None and parallel, clamped=clamped)
+        cur, done = self._activate(
+            cur, tmp, op, gated=gate is not None and parallel, clamped=clamped
+        )
         if op == "GELU" and not (gate is not None and parallel) and act_scales is not None:
             cur = self.div(cur, act_scales)
         if gate is not None and parallel and not done:
@@ -443,7 +446,7 @@ class Context(Graph):
             return self.glu(cur, up), True
         return self.glu(cur), False  # SWIGLU, GEGLU, REGLU of two halves
 
-    def build_moe_ffn(  # noqa: C901, PLR0912, PLR0913, PLR0915
+    def build_moe_ffn(
         self,
         cur: Tensor,
         gate_inp: Tensor | None,
@@ -486,12 +489,7 @@ class Context(Graph):
             logits = probs_in
         if gate_inp_b is not None:
             logits = self.add(logits, gate_inp_b)
-        probs = {
-            "SOFTMAX": self.soft_max,
-            "SIGMOID": self.sigmoid,
-            "SOFTMAX_WEIGHT": lambda t: t,
-            "SQRT_SOFTPLUS": lambda t: self.sqrt(self.softplus(t)),
-        }[gating](logits)
+        probs = self._gate(logits, gating)
         selection = probs if exp_probs_b is None else self.add(probs, exp_probs_b)
         if arch == "llama4":
             selection = logits
@@ -563,6 +561,13 @@ class Context(Graph):
         out.name = f"ffn_moe_out-{il}"
         return out
 
+    def _gate(self, logits: Tensor, gating: str) -> Tensor:
+        if gating == "SOFTMAX":
+            return self.soft_max(logits)
+        if gating == "SIGMOID":
+            return self.sigmoid(logits)
+        return logits if gating == "SOFTMAX_WEIGHT" else self.sqrt(self.softplus(logits))
+
     def _expert_groups(self, selection: Tensor, n_expert: int, n_tokens: int) -> Tensor:
         """The best groups of experts only (:2095)."""
         groups = self.h.n_expert_groups
@@ -598,7 +603,7 @@ class Context(Graph):
 
     # attention
 
-    def build_attn_mha(  # noqa: PLR0913
+    def build_attn_mha(
         self,
         q: Tensor,
         k: Tensor,
@@ -613,9 +618,7 @@ class Context(Graph):
         v_trans = v.nb[1] > v.nb[2]
         streams = k.ne[3]
         each = q.ne[2] // streams
-        q = self.view_4d(
-            q, q.ne[0], q.ne[1], each, streams, q.nb[1], q.nb[2], q.nb[2] * each
-        )
+        q = self.view_4d(q, q.ne[0], q.ne[1], each, streams, q.nb[1], q.nb[2], q.nb[2] * each)
         q, k, v = (self.permute(t, 0, 2, 1, 3) for t in (q, k, v))
         if self.run.flash_attn and kq_b is None:
             if v_trans:
@@ -637,7 +640,7 @@ class Context(Graph):
         self.expand(cur)
         return cur
 
-    def _plain_attention(  # noqa: PLR0913
+    def _plain_attention(
         self,
         q: Tensor,
         k: Tensor,
@@ -670,7 +673,7 @@ class Context(Graph):
             cur.backend = self.site.cpu
         return cur
 
-    def build_attn(  # noqa: PLR0913
+    def build_attn(
         self,
         inp: Attention,
         wo: Tensor | None,
@@ -689,9 +692,10 @@ class Context(Graph):
         one = inp.of(self.h, il)
         cache = one.cache
         if cache is None:
-            assert k is not None and v is not None
-            for part in (q, k, v):
-                self.expand(part)
+            assert k is not None
+            assert v is not None
+            for given in (q, k, v):
+                self.expand(given)
             cur = self.build_attn_mha(q, k, v, kq_b, one.mask, sinks, v_mla, il)
             return self._attn_out(cur, wo, wo_b, wo_s)
         if one.k_rot is not None:
@@ -777,8 +781,8 @@ class Context(Graph):
         """One vector a sequence, and a classifier's head (:3711)."""
         if not self.embeds():
             return
+        assert self.t_embd is not None
         cur = self.t_embd
-        assert cur is not None
         kind = self.pooling()
         mean = kind == "mean" or (
             kind == "rank" and self.h.number("classifier.pooling_type", -1) == 1
@@ -812,8 +816,9 @@ class Context(Graph):
         first, second = self.weight("dense_2.weight"), self.weight("dense_3.weight")
         if not self.embeds() or (first is None and second is None):
             return
-        cur = self.t_embd_pooled if self.t_embd_pooled is not None else self.t_embd
-        assert cur is not None
+        last = self.t_embd_pooled if self.t_embd_pooled is not None else self.t_embd
+        assert last is not None
+        cur: Tensor = last
         if first is not None:
             cur = self.mul_mat(first, cur)
             if (b := self.weight("dense_2.bias")) is not None:

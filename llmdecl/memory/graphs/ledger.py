@@ -25,6 +25,8 @@ class Held:
 
     weights: int = 0
     repacked: int = 0
+    again: int = 0
+    """Of those, second copies of tensors that a mapped file has once."""
     kv: int = 0
     recurrent: int = 0
     output: int = 0
@@ -44,8 +46,9 @@ class Holdings:
 def holdings(model: LoadedModel, run: RunParameters, site: Site, memory: Memory) -> Holdings:
     """Everything that outlives a batch. `memory` is the context's."""
     found = Holdings([Held() for _ in range(site.cpu + 1)])
-    for buffer, size in weight_buffers(model, site):
+    for buffer, size, again in weight_buffers(model, site):
         held = found.of(buffer.place)
+        held.again += size if again else 0
         if buffer.kind == "repacked":
             held.repacked += size
         else:
@@ -71,20 +74,22 @@ def _alignment(site: Site, place: int) -> int:
     return CPU_ALIGNMENT if place == site.cpu else site.backends[place].alignment
 
 
-def weight_buffers(model: LoadedModel, site: Site) -> Iterator[tuple[Buffer, int]]:
-    """Every tensor with its buffer and padded size; copies come as further rows."""
+def weight_buffers(model: LoadedModel, site: Site) -> Iterator[tuple[Buffer, int, bool]]:
+    """Every tensor with its buffer and padded size; copies come as further rows, and say so."""
     tied = "output.weight" not in model.tensors and "token_embd.weight" in model.tensors
     for name, kind, ne in used_tensors(model):
         if split_name(name)[1] in BY_LAYER and split_name(name)[0] < 0:
+            seen: set[int] = set()
             for buffer in _layer_buffers(model, site, name, kind, ne):
-                yield buffer, _size(site, buffer, kind, ne)
+                yield buffer, _size(site, buffer, kind, ne), buffer.place in seen
+                seen.add(buffer.place)
             continue
         buffer = site.buffer(name, kind, ne, layer=first_layer(name))
-        yield buffer, _size(site, buffer, kind, ne)
+        yield buffer, _size(site, buffer, kind, ne), False
         if tied and name == "token_embd.weight" and has_output(model):
             again = site.buffer("output.weight", kind, ne)
             if again != buffer:
-                yield again, _size(site, again, kind, ne)
+                yield again, _size(site, again, kind, ne), True
 
 
 def has_output(model: LoadedModel) -> bool:
@@ -99,8 +104,9 @@ def first_layer(_name: str) -> int:
 
 def _layer_buffers(
     model: LoadedModel, site: Site, name: str, kind: TensorType, ne: tuple[int, ...]
-) -> set[Buffer]:
-    return {site.buffer(name, kind, ne, layer=il) for il in range(model.n_layer)}
+) -> list[Buffer]:
+    buffers = {site.buffer(name, kind, ne, layer=il) for il in range(model.n_layer)}
+    return sorted(buffers, key=lambda buffer: (buffer.place, buffer.kind))
 
 
 def _size(site: Site, buffer: Buffer, kind: TensorType, ne: tuple[int, ...]) -> int:

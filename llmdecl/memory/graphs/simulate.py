@@ -1,4 +1,4 @@
-"""Reserves a model's graph as `llama_context` does, without a byte of it: work buffers by backend."""
+"""Reserves a model's graph as `llama_context` does, without a byte: work buffers by backend."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ class LoadedModel:
     architecture: Architecture
     h: HParams
     tensors: dict[str, tuple[TensorType, tuple[int, ...]]] = field(default_factory=dict)
-    kinds: dict[int, tuple[object, ...]] = field(default_factory=dict)
+    kinds: dict[int, tuple[tuple[str, str, tuple[int, ...]], ...]] = field(default_factory=dict)
     """What the weights of each block look like: blocks that look the same compute the same."""
 
     @property
@@ -51,7 +51,7 @@ def load_model(gguf: GgufFacts) -> LoadedModel:
     h = HParams(gguf)
     architecture.hparams(h)
     model = LoadedModel(gguf, architecture, h)
-    looks: dict[int, list[object]] = {}
+    looks: dict[int, list[tuple[str, str, tuple[int, ...]]]] = {}
     for group in gguf.tensors:
         kind = TYPES.get(group.type, UNKNOWN_TYPE)
         if not group.blocks:
@@ -81,7 +81,7 @@ class Reserved:
     graph_splits: int
 
 
-def kept_blocks(model: LoadedModel, site: Site, run: RunParameters) -> tuple[int, ...]:
+def kept_blocks(model: LoadedModel, site: Site) -> tuple[int, ...]:
     """Blocks that are enough to build: one like its neighbours more than `REPEATS` times is not.
 
     Allocation repeats itself from block to block, so a longer chain needs no larger buffer
@@ -91,7 +91,7 @@ def kept_blocks(model: LoadedModel, site: Site, run: RunParameters) -> tuple[int
     count = h.n_layer
     if model.architecture.looped or count <= 2 * REPEATS:
         return tuple(range(count))
-    looks = [_look(model, site, run, il) for il in range(count)]
+    looks = [_look(model, site, il) for il in range(count)]
     seen: Counter[tuple[object, ...]] = Counter()
     kept = []
     for il in range(count):
@@ -102,21 +102,22 @@ def kept_blocks(model: LoadedModel, site: Site, run: RunParameters) -> tuple[int
     return tuple(kept)
 
 
-def _look(model: LoadedModel, site: Site, run: RunParameters, il: int) -> tuple[object, ...]:
+def _look(model: LoadedModel, site: Site, il: int) -> tuple[object, ...]:
     """All that tells what block `il` computes and where."""
     h = model.h
     streamed = site.layers[il] == site.cpu and site.cpu > 0
-    weights = model.kinds.get(il, ())
-    if not streamed and not site.placement.overrides:
-        weights = tuple((name, shape) for name, _, shape in weights)  # type: ignore[misc]
+    kinds = model.kinds.get(il, ())
+    overrides = site.placement.overrides
+    weights: tuple[object, ...] = kinds
+    if not streamed and not overrides:
+        weights = tuple((name, shape) for name, _, shape in kinds)
     moved: tuple[str, ...] = ()
-    if site.placement.overrides:
+    if overrides:
+        here = site.layers[il]
         moved = tuple(
             name
-            for name, _, shape in model.kinds.get(il, ())  # type: ignore[misc]
-            if site.buffer(
-                name.replace("*", str(il), 1), UNKNOWN_TYPE, shape
-            ).place != site.layers[il]
+            for name, _, shape in kinds
+            if site.buffer(name.replace("*", str(il), 1), UNKNOWN_TYPE, shape).place != here
         )
     return (
         weights, moved, site.layers[il], h.is_swa[il], h.is_recr[il], h.has_kv(il),
@@ -124,7 +125,7 @@ def _look(model: LoadedModel, site: Site, run: RunParameters, il: int) -> tuple[
     )  # fmt: skip
 
 
-def _build(  # noqa: PLR0913
+def _build(
     model: LoadedModel,
     run: RunParameters,
     site: Site,
@@ -190,13 +191,13 @@ def reserve(
     """
     if run.flash_attn and run.flash_attn_auto and site.cpu:
         memory = model.architecture.memory(model.h, run, site)
-        keep = kept_blocks(model, site, run)
+        keep = kept_blocks(model, site)
         probe, _ = _build(model, run, site, memory, keep, run.n_seq_max, run.n_seq_max)
         if not _attends_at_home(probe, site):
             run = run.replace(flash_attn=False)
-    keep = tuple(range(model.n_layer)) if whole else kept_blocks(model, site, run)
+    keep = tuple(range(model.n_layer)) if whole else kept_blocks(model, site)
     memory = model.architecture.memory(model.h, run, site)
-    n_outputs = min(min(run.n_ctx, run.n_ubatch), run.n_outputs_max)
+    n_outputs = min(run.n_ctx, run.n_ubatch, run.n_outputs_max)
     context, scheduler = _build(model, run, site, memory, keep, run.n_tokens, n_outputs, dry=dry)
     pools = site.pools()
     scheduler.reserve(context, pools)

@@ -22,10 +22,9 @@ QUANTIZED_ROW = 512
 REPACK_X86 = {"Q4_0": "avx2", "Q4_K": "avx2", "IQ4_NL": "avx2", "MXFP4": "avx2", "Q2_K": "avx512f"}
 """Types that x86 repacks and the kernel's name of the feature it takes (ggml-cpu/repack.cpp)."""
 
-REPACK_ARM = {
-    kind: "asimddp"
-    for kind in ("Q4_0", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_NL", "MXFP4", "Q2_K")
-}
+REPACK_ARM = dict.fromkeys(
+    ("Q4_0", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_NL", "MXFP4", "Q2_K"), "asimddp"
+)
 """The same for ARM; i8mm machines have dot products too."""
 
 _BLOCK = re.compile(r"^(?:enc\.|dec\.)?blk\.(\d+)\.(.*)$")
@@ -134,7 +133,9 @@ class Site:
 
     # weights
 
-    def buffer(self, name: str, kind: TensorType, ne: tuple[int, ...], *, layer: int = -1) -> Buffer:
+    def buffer(
+        self, name: str, kind: TensorType, ne: tuple[int, ...], *, layer: int = -1
+    ) -> Buffer:
         """The buffer of a weight. `layer` is the block that uses a tensor outside the blocks."""
         block, base, suffix = split_name(name)
         if block < 0 and layer >= 0:
