@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write there instead of to the standard output.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print what --output would write.")
 @folder_options
-def command(spec: Path | None, output: Path | None, where: Folders) -> int:
+def command(spec: Path | None, output: Path | None, as_json: bool, where: Folders) -> int:  # noqa: FBT001  # click's
     """Record what is true here: processor, memory, devices, engines, GGUF headers.
 
     Without a spec only the machine itself. `llmdecl plan --facts FILE` plans for a recorded
     machine.
     """
-    from llmdecl.cli.views.facts import show_facts, show_written
+    from llmdecl.cli.views.facts import show_facts, show_json, show_written
     from llmdecl.facts.record import write_facts
 
     if spec is None and not any(Path(name).is_file() for name in SPEC_NAMES):
@@ -45,7 +46,9 @@ def command(spec: Path | None, output: Path | None, where: Folders) -> int:
         from llmdecl.cli.views.diagnostics import show
 
         show(found)
-    if output is None:
+    if as_json and output is None:
+        show_json(facts)
+    elif output is None:
         show_facts(facts)
     else:
         try:
@@ -57,11 +60,11 @@ def command(spec: Path | None, output: Path | None, where: Folders) -> int:
 
 
 def _machine() -> tuple["Facts", tuple[Diagnostic, ...]]:
-    from llmdecl.facts.hardware import host_facts
+    from llmdecl.facts.hardware import look
     from llmdecl.facts.model import Facts
 
-    host, found = host_facts(None)
-    return Facts(host=host, engines={}, weights={}), found
+    looked = look(None, {})
+    return Facts(host=looked.host, engines={}, weights={}), looked.problems
 
 
 def _stack(path: Path, where: Folders) -> tuple["Facts", tuple[Diagnostic, ...]]:

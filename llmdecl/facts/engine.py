@@ -21,12 +21,14 @@ from llmdecl.facts.engine_text import (
     parse_devices,
     parse_version,
 )
-from llmdecl.facts.model import EngineFacts, Flag
+from llmdecl.facts.model import EngineDevice, EngineFacts, Flag
 from llmdecl.values import Value
 
 TIMEOUT_S = 20.0
-CACHE_SCHEMA = 1
+CACHE_SCHEMA = 2
 _KEPT_BYTES = 1 << 20
+_NODES = ("dev/kfd", "dev/nvidia*", "dev/dxg", "dev/dri/renderD*")
+_VULKAN = ("/etc/vulkan/icd.d", "/usr/share/vulkan/icd.d", "/run/opengl-driver/share/vulkan/icd.d")
 _LLAMA_SERVER = ("--model", "--host", "--ctx-size")
 
 Probed = tuple[EngineFacts | None, tuple[Diagnostic, ...]]
@@ -46,11 +48,12 @@ class _ProbeError(Exception):
 
 
 class _Key(Value, kw_only=True, frozen=True):
-    """The binary and the libraries beside it; devices may change with a reboot."""
+    """The binary, the libraries beside it, and what the devices that it lists depend on."""
 
     sha256: str
     libraries: tuple[Value, ...]
     boot: str
+    drivers: tuple[str, ...]
 
 
 def probe_engine(
@@ -81,6 +84,24 @@ def probe_engine(
     return facts.replace(executable=str(executable), provider=provider), ()
 
 
+def list_devices(
+    executable: Path, *, address: str, cache: Path | None = None, timeout_s: float = TIMEOUT_S
+) -> tuple[tuple[EngineDevice, ...] | None, tuple[Diagnostic, ...]]:
+    """What an engine that is known otherwise lists here; None and a warning when it can't."""
+    try:
+        key = (_key(executable, _digest(executable, cache)),)
+        kept = Cache(cache, "devices", CACHE_SCHEMA)
+        devices = kept.get(key, tuple[EngineDevice, ...])
+        if devices is None:
+            said = _run((str(executable), "--list-devices"), timeout_s)
+            devices = parse_devices(said.text)
+            kept.put(key, devices)
+    except _ProbeError as error:
+        summary = f"`{executable.name}` {error.summary}, so its devices are unknown"
+        return None, (rules.PROBE_FAILED.at(address, summary, notes=error.notes),)
+    return devices, ()
+
+
 def _digest(executable: Path, cache: Path | None) -> str:
     try:
         mode = executable.stat().st_mode
@@ -102,6 +123,15 @@ def _key(executable: Path, sha256: str) -> _Key:
         sha256=sha256,
         libraries=tuple(identity(path) for path in _libraries(executable)),
         boot=boot.read_text().strip() if boot.exists() else "",
+        drivers=_drivers(),
+    )
+
+
+def _drivers() -> tuple[str, ...]:
+    """Device nodes that this user may open, and Vulkan's drivers."""
+    nodes = (path for pattern in _NODES for path in sorted(Path("/").glob(pattern)))
+    return tuple(str(path) for path in nodes if os.access(path, os.R_OK | os.W_OK)) + tuple(
+        str(path) for folder in _VULKAN for path in sorted(Path(folder).glob("*.json"))
     )
 
 

@@ -4,10 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from llmdecl.backends.table import backend_of_device
+from llmdecl.facts.model import EngineDevice
+
 _VERSION = re.compile(r"^version: (.+)$", re.MULTILINE)
 _NEW_BUILD = re.compile(r"\(build (\d+), commit ([0-9a-f]+)\)$")
 _OLD_BUILD = re.compile(r"^(\d+) \(([0-9a-f]+)\)$")
-_DEVICE = re.compile(r"^  (\S[^:]*): ", re.MULTILINE)
+_DEVICE = re.compile(r"^  (\S[^:]*): (.*) \((\d{1,9}) MiB, \d{1,9} MiB free\)$", re.MULTILINE)
 _SYSTEM_INFO = re.compile(r"system_info:.*?\| CPU : ([^\n]*)")
 
 KERNEL_NAMES: Mapping[str, str] = {
@@ -52,9 +55,27 @@ def parse_version(text: str) -> Version | None:
     return Version(version, int(build[1]) if build else None, build[2] if build else None)
 
 
-def parse_devices(text: str) -> tuple[str, ...]:
-    """Names from `--list-devices`, such as `CUDA0`; none when it says `(none)`."""
-    return tuple(_DEVICE.findall(text))
+def parse_devices(text: str) -> tuple[EngineDevice, ...]:
+    """Of `--list-devices` (common/arg.cpp:1141): `  CUDA0: NVIDIA ... (24080 MiB, 23608 MiB free)`.
+
+    What a backend says before the list is not of it. Devices of backends that llmdecl doesn't know
+    (OpenCL, CANN, BLAS) are left out.
+    """
+    _, _, text = text.partition("Available devices:")
+    found: list[EngineDevice] = []
+    for name, description, memory in _DEVICE.findall(text):
+        known = backend_of_device(name)
+        if known is not None:
+            found.append(
+                EngineDevice(
+                    name=name,
+                    backend=known[0].name,
+                    index=known[1],
+                    description=description,
+                    memory_bytes=int(memory) << 20,
+                )
+            )
+    return tuple(found)
 
 
 def parse_cpu_features(text: str) -> tuple[str, ...]:

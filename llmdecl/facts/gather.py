@@ -6,9 +6,9 @@ from pathlib import Path
 from llmdecl.diagnostics import Diagnostic, has_errors
 from llmdecl.facts import rules
 from llmdecl.facts.digest import file_sha256
-from llmdecl.facts.engine import probe_engine
+from llmdecl.facts.engine import list_devices, probe_engine
 from llmdecl.facts.gguf import read_gguf
-from llmdecl.facts.hardware import host_facts
+from llmdecl.facts.hardware import look
 from llmdecl.facts.model import EngineFacts, Facts, Presence, WeightsFacts
 from llmdecl.paths import Folders
 from llmdecl.sources.file import locate
@@ -29,7 +29,7 @@ def gather(
     looked at when it is a file of this machine; nothing is downloaded.
     """
     lock = lock or Lock()
-    host, found = host_facts(spec.host)
+    found: tuple[Diagnostic, ...] = ()
     wants = wanted(spec)
     engines: dict[str, EngineFacts] = {}
     for want in wants.engines:
@@ -37,13 +37,15 @@ def gather(
         found += problems
         if engine is not None:
             engines[want.name] = engine
+    looked = look(spec.host, engines)
+    found += looked.problems
     weights: dict[str, WeightsFacts] = {}
     for source in wants.sources:
         facts, problems = _weights(source, lock.weights.get(source.source), folders, base)
         found += problems
         if facts is not None:
             weights[source.source] = facts
-    return Facts(host=host, engines=engines, weights=weights), found
+    return Facts(host=looked.host, engines=looked.engines, weights=weights), found
 
 
 def _engine(
@@ -54,8 +56,12 @@ def _engine(
     if locked is None or locked.provider != want.engine.provider:
         return None, ()
     word = engine_executable(locked)
-    present = (folders.store / word.text.lstrip("/")).is_file()
-    return _from_lock(locked, f"{{store}}{word.text}", present=present), ()
+    path = folders.store / word.text.lstrip("/")
+    facts = _from_lock(locked, f"{{store}}{word.text}", present=path.is_file())
+    if not facts.present:
+        return facts, ()
+    devices, problems = list_devices(path, address=want.address, cache=folders.cache)
+    return facts.replace(devices=devices), problems
 
 
 def _engine_at_path(
@@ -72,6 +78,7 @@ def _engine_at_path(
     if locked is None or locked.provider != engine.provider:
         return found, problems
     facts = _from_lock(locked, str(path), present=found is not None)
+    facts = facts.replace(devices=found.devices if found else None)
     if found is None or _identity(found) == _identity(locked):
         return facts, problems
     summary = f"`{engine.path}` is another program than the locked one"
@@ -98,7 +105,6 @@ def _from_lock(locked: LockedEngine, executable: str, *, present: bool) -> Engin
         build=locked.build,
         commit=locked.commit,
         flags=locked.flags,
-        devices=(),
         cpu_features=locked.cpu_features,
         present=present,
     )

@@ -21,11 +21,29 @@ class CpuFacts(Value, kw_only=True, frozen=True):
 
 
 class MemoryUse(Value, kw_only=True, frozen=True):
-    """What one process holds of a device's memory; None where the driver doesn't say."""
+    """What one process holds of a device's memory; None where the driver doesn't say.
+
+    `own` is true for a process of an llmdecl stack.
+    """
 
     pid: int | None
     name: str | None
     bytes: int | None
+    own: bool = False
+
+
+class Reach(Value, kw_only=True, frozen=True):
+    """A device as one backend has it: drivers differ in names and in how much they give.
+
+    `engine_index` is its number in the backend's own enumeration when nothing is hidden: with the
+    backend's prefix it is the engine's name for it (`Vulkan1`). `memory_bytes` and
+    `dedicated_bytes` are None where they are the device's.
+    """
+
+    name: str | None = None
+    engine_index: int | None = None
+    memory_bytes: int | None = None
+    dedicated_bytes: int | None = None
 
 
 class DeviceFacts(Value, kw_only=True, frozen=True):
@@ -44,6 +62,8 @@ class DeviceFacts(Value, kw_only=True, frozen=True):
     """`sm_86`, `gfx1100`; a declared one as declared."""
     declared: bool
     backends: tuple[str, ...] = ()
+    reach: Mapping[str, Reach] = {}
+    """By backend, what differs there; `through` applies it."""
     free_bytes: int | None = None
     driver: str | None = None
     pci: str | None = None
@@ -61,6 +81,32 @@ class DeviceFacts(Value, kw_only=True, frozen=True):
     endpoint: str | None = None
     """`HOST:PORT` of the `ggml-rpc-server` that it is reached through."""
 
+    def through(self, backend: str) -> "DeviceFacts":
+        """The same device as this one of its `backends` has it."""
+        reach = self.reach.get(backend, Reach())
+        memory = self.memory_bytes if reach.memory_bytes is None else reach.memory_bytes
+        dedicated = self.dedicated_bytes
+        return self.replace(
+            backend=backend,
+            memory_bytes=memory,
+            dedicated_bytes=dedicated if reach.dedicated_bytes is None else reach.dedicated_bytes,
+            engine_index=reach.engine_index,
+        )
+
+    def host_bytes(self, used_bytes: int) -> int:
+        """How many of `used_bytes` on this device are RAM of the host, too."""
+        if not self.shares_host_memory:
+            return 0
+        return max(0, used_bytes - (self.dedicated_bytes or 0))
+
+
+class NumaNode(Value, kw_only=True, frozen=True):
+    """Memory and the processors near it; `processors` are the kernel's numbers."""
+
+    number: int
+    processors: tuple[int, ...]
+    memory_bytes: int
+
 
 class HostFacts(Value, kw_only=True, frozen=True):
     """The machine that a stack is for. `ram_bytes` is what the kernel or a cgroup allows in all."""
@@ -70,6 +116,8 @@ class HostFacts(Value, kw_only=True, frozen=True):
     ram_bytes: int
     ram_declared: bool
     devices: tuple[DeviceFacts, ...]
+    numa: tuple[NumaNode, ...] = ()
+    """More than one where memory is not equally near to all processors; empty when unknown."""
 
 
 class Flag(Value, kw_only=True, frozen=True):
@@ -88,6 +136,20 @@ class Flag(Value, kw_only=True, frozen=True):
     removed: str | None = None
 
 
+class EngineDevice(Value, kw_only=True, frozen=True):
+    """A line of an engine's `--list-devices`: its own name for a device, and what it says of it.
+
+    `id` is the host's device that it is (`HostFacts.devices`), None when that can't be told.
+    """
+
+    name: str
+    backend: str
+    index: int
+    description: str
+    memory_bytes: int
+    id: str | None = None
+
+
 class EngineFacts(Value, kw_only=True, frozen=True):
     """One serving program. Its identity is version, commit and SHA-256 of the binary, together."""
 
@@ -100,8 +162,8 @@ class EngineFacts(Value, kw_only=True, frozen=True):
     build: int | None
     commit: str | None
     flags: tuple[Flag, ...]
-    devices: tuple[str, ...]
-    """Names from its `--list-devices` when it was asked; a lock never holds them."""
+    devices: tuple[EngineDevice, ...] | None = None
+    """What its `--list-devices` says on this machine; None when it was not asked."""
     cpu_features: tuple[str, ...] = ()
     """Processor features, by the kernel's names, without which the binary dies of SIGILL."""
     present: bool = True

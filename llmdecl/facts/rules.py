@@ -146,6 +146,31 @@ HOST_UNKNOWN = Rule(
     """The processor or the memory of this machine can't be detected. Declare them: `host.ram`
 and `host.cpu.cores`.""",
 )
+PROBE_FAILED = Rule(
+    "LD231",
+    "hardware-probe-failed",
+    Severity.WARNING,
+    """A tool or library that lists accelerators is there and fails, so its devices are unknown and
+nothing is placed on them. The notes hold its own words; `Driver/library version mismatch` means
+that the driver was updated since the machine started. Repair it, or declare the devices in
+`[[host.devices]]`.""",
+)
+DEVICE_UNUSABLE = Rule(
+    "LD232",
+    "device-unusable",
+    Severity.WARNING,
+    """An accelerator is in the machine and can't be used: this user may not open it, it has no
+driver, it is in MIG mode without an instance, or nobody knows its memory. Nothing is placed on it.
+Where it is not meant to be used, `host.devices = []` says so.""",
+)
+DEVICE_IN_USE = Rule(
+    "LD233",
+    "device-memory-in-use",
+    Severity.WARNING,
+    """Programs that are none of llmdecl's hold memory of a device. A plan counts on the whole
+memory less `vram-margin`, because it has to be the same on any day: while they run, a model that
+fits by the plan may fail to load. End them, or raise `vram-margin` by what they take.""",
+)
 FACTS_UNREADABLE = Rule(
     "LD240",
     "facts-unreadable",
@@ -180,6 +205,9 @@ RULES: tuple[Rule, ...] = (
     ENGINE_OTHER_PROGRAM,
     ENGINE_CHANGED,
     HOST_UNKNOWN,
+    PROBE_FAILED,
+    DEVICE_UNUSABLE,
+    DEVICE_IN_USE,
     FACTS_UNREADABLE,
     FACTS_OTHER_SCHEMA,
 )

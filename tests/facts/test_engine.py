@@ -17,6 +17,7 @@ SYSTEM_INFO = (
     "CPU : SSE3 = 1 | AVX = 1 | AVX512 = 1 | AVX2 = 0 | LLAMAFILE = 1 | REPACK = 1 | \nnext | X = 1"
 )
 DEVICES = """ggml_vulkan: Found 1 Vulkan devices:
+  Device 0: NVIDIA GeForce RTX 3090, compute capability 8.6, VMM: yes (1 MiB, 1 MiB free)
 Available devices:
   CUDA0: NVIDIA GeForce RTX 3090 (24268 MiB, 23500 MiB free)
   Vulkan0: AMD Radeon RX 7900 XTX (RADV NAVI31) (24560 MiB, 24000 MiB free)
@@ -41,9 +42,32 @@ def test_versions(text, expected):
 
 
 def test_devices():
-    assert parse_devices(DEVICES) == ("CUDA0", "Vulkan0")
+    """Names, descriptions with parentheses and sizes; nothing from before the list."""
+    cuda, vulkan = parse_devices(DEVICES)
+    assert (cuda.name, cuda.backend, cuda.index) == ("CUDA0", "cuda", 0)
+    assert (cuda.description, cuda.memory_bytes) == ("NVIDIA GeForce RTX 3090", 24268 << 20)
+    assert (vulkan.name, vulkan.backend) == ("Vulkan0", "vulkan")
+    assert vulkan.description == "AMD Radeon RX 7900 XTX (RADV NAVI31)"
     assert parse_devices("Available devices:\n  (none)\n") == ()
     assert parse_devices("Available devices:\n") == ()
+    assert parse_devices("") == ()
+
+
+def test_every_backend_has_its_lines():
+    """An RPC device is described by its endpoint; unknown backends are left out."""
+    lines = parse_devices(
+        "Available devices:\n"
+        "  MTL0: Apple M3 Max (98304 MiB, 98303 MiB free)\n"
+        "  SYCL0: Intel(R) Arc(TM) A770 Graphics (15473 MiB, 15473 MiB free)\n"
+        "  RPC0: 10.0.0.2:50052 (24080 MiB, 23000 MiB free)\n"
+        "  RPC1: 10.0.0.2:50052 (24080 MiB, 23000 MiB free)\n"
+        "  ROCm0: AMD Radeon RX 7900 XTX (24560 MiB, 24000 MiB free)\n"
+        "  GPUOpenCL: QUALCOMM Adreno(TM) (0 MiB, 0 MiB free)\n"
+        "  BLAS: OpenBLAS (0 MiB, 0 MiB free)\n"
+    )
+    assert ["MTL0", "SYCL0", "RPC0", "RPC1", "ROCm0"] == [line.name for line in lines]
+    assert ["metal", "sycl", "rpc", "rpc", "hip"] == [line.backend for line in lines]
+    assert "10.0.0.2:50052" == lines[2].description
 
 
 def test_processor_features_are_the_kernels_names():
@@ -72,7 +96,8 @@ def test_a_program_that_answers(tmp_path):
     facts, found = probe_engine(script(tmp_path, ANSWERS))
     assert found == ()
     assert (facts.version, facts.build, facts.commit) == ("7 (abc123)", 7, "abc123")
-    assert (len(facts.flags), facts.devices, facts.cpu_features) == (248, ("CUDA0",), ())
+    assert (len(facts.flags), facts.cpu_features) == (248, ())
+    assert ["CUDA0"] == [device.name for device in facts.devices]
     assert from_json(to_json(facts), EngineFacts) == facts
 
 

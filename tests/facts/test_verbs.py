@@ -80,7 +80,7 @@ def stack(tmp_path, monkeypatch):
 
 def test_facts_are_recorded(stack, capsys):
     """On the standard output and in a file the same; exit 1 when something is missing."""
-    assert run(["facts"]) == 0
+    assert run(["facts", "--json"]) == 0
     shown = capsys.readouterr().out
     assert run(["facts", "--output", "facts.json"]) == 0
     assert (stack / "facts.json").read_text() == shown
@@ -91,9 +91,18 @@ def test_facts_are_recorded(stack, capsys):
     assert run(["facts"]) == 1
 
 
+def test_facts_are_shown(stack, capsys):
+    """Without an option, for people: the machine, what the engine lists, the sources."""
+    assert run(["facts"]) == 0
+    shown = capsys.readouterr().out
+    assert "processor" in shown
+    assert "CUDA0 = gpu0" in shown
+    assert "file:tiny.gguf" in shown
+
+
 def test_facts_without_a_spec_are_the_machines(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run(["facts"]) == 0
+    assert run(["facts", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["host"]["ram_bytes"] > 0
     assert facts["engines"] == facts["weights"] == {}

@@ -1,13 +1,44 @@
 """The machine that a stack is for: what the spec declares, the rest detected."""
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.facts import rules
+from llmdecl.facts.hardware import numa
 from llmdecl.facts.hardware.cpu import detect_cpu, detect_ram
-from llmdecl.facts.model import CpuFacts, DeviceFacts, HostFacts
+from llmdecl.facts.hardware.devices import devices_of
+from llmdecl.facts.hardware.engines import judged
+from llmdecl.facts.hardware.machine import Machine, read
+from llmdecl.facts.model import CpuFacts, DeviceFacts, EngineFacts, HostFacts
 from llmdecl.spec.schema import Cpu, Host
+
+
+class Looked(NamedTuple):
+    """The host, engines with the ids of the devices that they list, and what went wrong."""
+
+    host: HostFacts
+    engines: Mapping[str, EngineFacts]
+    problems: tuple[Diagnostic, ...]
+
+
+def look(
+    host: Host | None, engines: Mapping[str, EngineFacts], machine: Machine | None = None
+) -> Looked:
+    """The host with its accelerators: the declared ones, or else those that are found.
+
+    Declared devices are not looked for, so that a spec that declares them means the same anywhere.
+    """
+    machine = machine or Machine()
+    facts, problems = host_facts(host, machine.root)
+    facts = facts.replace(numa=numa.parse_numa(machine.files(numa.FILES)))
+    if host is not None and host.devices is not None:
+        _, told = judged(facts.devices, engines, fixed=True)
+        return Looked(facts, told, problems)
+    devices, told, said = devices_of(read(machine), machine, engines)
+    return Looked(facts.replace(devices=devices), told, (*problems, *said))
 
 
 def host_facts(
@@ -15,7 +46,7 @@ def host_facts(
 ) -> tuple[HostFacts, tuple[Diagnostic, ...]]:
     """Declared values replace detection; what neither gives is 1 core or no memory, and an error.
 
-    Devices are the declared ones.
+    Devices are the declared ones only.
     """
     found: list[Diagnostic] = []
     declared_cpu = host.cpu if host else None
