@@ -15,6 +15,7 @@ from llmdecl.engines.llama_cpp.help import parse_help
 from llmdecl.facts import rules
 from llmdecl.facts.cache import Cache, identity
 from llmdecl.facts.digest import file_sha256
+from llmdecl.facts.engine_backends import engine_backends
 from llmdecl.facts.engine_text import (
     Version,
     parse_cpu_features,
@@ -161,6 +162,7 @@ def _ask(executable: Path, sha256: str, timeout_s: float) -> EngineFacts:
         flags=flags,
         devices=devices,
         cpu_features=_cpu_features(executable, timeout_s),
+        backends=engine_backends(executable, flags),
     )
 
 

@@ -106,6 +106,7 @@ def _from_lock(locked: LockedEngine, executable: str, *, present: bool) -> Engin
         commit=locked.commit,
         flags=locked.flags,
         cpu_features=locked.cpu_features,
+        backends=locked.backends,
         present=present,
     )
 

@@ -166,6 +166,8 @@ class EngineFacts(Value, kw_only=True, frozen=True):
     """What its `--list-devices` says on this machine; None when it was not asked."""
     cpu_features: tuple[str, ...] = ()
     """Processor features, by the kernel's names, without which the binary dies of SIGILL."""
+    backends: tuple[str, ...] | None = None
+    """ggml backends that it was built with beside the CPU's; None when nobody looked."""
     present: bool = True
 
 

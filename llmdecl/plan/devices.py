@@ -13,14 +13,31 @@ HIDING = ("cuda", "hip")
 """Backends that touch a device as soon as they see it: an empty variable hides all of them."""
 
 
-def device_plans(spec: Host | None, facts: HostFacts) -> tuple[DevicePlan, ...]:
-    """Declared devices replace detected ones; numbers are counted where no driver gave any."""
-    declared = spec.devices if spec else None
+def host_devices(spec: Host | None, facts: HostFacts) -> tuple[DeviceFacts, ...]:
+    """Declared devices replace detected ones."""
+    if spec is None or spec.devices is None:
+        return facts.devices
     known = {device.id: device for device in facts.devices}
-    found: Iterable[DeviceFacts] = facts.devices
-    if declared is not None:
-        found = [known.get(device.id) or _facts(device) for device in declared]
-    return tuple(_numbered(found))
+    return tuple(known.get(device.id) or _facts(device) for device in spec.devices)
+
+
+def reached(
+    devices: Iterable[DeviceFacts], backends: Collection[str] | None
+) -> tuple[DevicePlan, ...]:
+    """Devices as an engine with these backends reaches them, each by its best; `None`: any."""
+    return tuple(_numbered(_through(devices, backends)))
+
+
+def _through(
+    devices: Iterable[DeviceFacts], backends: Collection[str] | None
+) -> Iterator[DeviceFacts]:
+    for device in devices:
+        ways = dict.fromkeys((device.backend, *device.backends))
+        best = next((way for way in ways if backends is None or way in backends), None)
+        if best == device.backend:
+            yield device
+        elif best is not None:
+            yield device.replace(backend=best, engine_index=None)
 
 
 def _facts(device: Device) -> DeviceFacts:

@@ -1,7 +1,7 @@
 """The host that a stack is planned for."""
 
 from llmdecl.facts.model import HostFacts
-from llmdecl.plan.devices import device_plans
+from llmdecl.plan.devices import host_devices, reached
 from llmdecl.plan.model import Budget
 from llmdecl.plan.subject import HostPlan
 from llmdecl.spec.schema import Host
@@ -25,7 +25,8 @@ def host_plan(spec: Host | None, facts: HostFacts) -> HostPlan:
         total_bytes=facts.ram_bytes if ram is None else ram,
         margin_bytes=RAM_MARGIN_DEFAULT if margin is None else margin,
     )
-    devices = device_plans(spec, facts)
+    found = host_devices(spec, facts)
+    devices = reached(found, None)
     vram_margin = spec.vram_margin if spec else None
     return HostPlan(
         name=(spec.name if spec else None) or facts.name,
@@ -33,6 +34,7 @@ def host_plan(spec: Host | None, facts: HostFacts) -> HostPlan:
         features=tuple(sorted(facts.cpu.features if features is None else features)),
         budget=budget,
         ram_address="host.ram" if ram is not None else None,
+        found=found,
         devices=devices,
         budgets=(
             budget,

@@ -37,26 +37,50 @@ def even_runs(room: Sequence[int], sizes: Sequence[int]) -> tuple[int, ...] | No
     """
     if len(sizes) < len(room):
         return None
-    prefix = (0, *accumulate(sizes))
+    prefix, widest = (0, *accumulate(sizes)), max(sizes)
     low, high = min(room) - prefix[-1], min(room)
     while low < high:
         middle = (low + high + 1) // 2
-        if _runs(room, prefix, middle) is None:
+        if _runs(room, prefix, widest, middle) is None:
             high = middle - 1
         else:
             low = middle
-    return _runs(room, prefix, low)
+    return _runs(room, prefix, widest, low)
 
 
-def _runs(room: Sequence[int], prefix: Sequence[int], left: int) -> tuple[int, ...] | None:
-    """Each device in turn takes as many as leave it `left`, and one to each that follows."""
-    counts: list[int] = []
-    at, last = 0, len(prefix) - 1
+def _runs(
+    room: Sequence[int], prefix: Sequence[int], widest: int, left: int
+) -> tuple[int, ...] | None:
+    """Runs that leave each device `left`: one after the other takes as many as it can.
+
+    Where some layer is too wide for some device that may go wrong, and every end is followed up.
+    """
+    last = len(prefix) - 1
+    plain = min(room) - left >= widest
+    ends: list[list[int]] = [[0]]
     for index, free in enumerate(room):
-        reach = bisect_right(prefix, prefix[at] + free - left) - 1
-        reach = min(reach, last - (len(room) - 1 - index))
-        if reach <= at:
+        limit = last - (len(room) - 1 - index)
+        reached: list[int] = []
+        for at in ends[-1]:
+            reach = min(bisect_right(prefix, prefix[at] + free - left) - 1, limit)
+            first = max(at, reached[-1] if reached else 0) + 1
+            reached += [reach] if plain else range(first, reach + 1)
+        if not reached:
             return None
-        counts.append(reach - at)
-        at = reach
-    return tuple(counts) if at == last else None
+        ends.append(reached)
+    if ends[-1][-1] != last:
+        return None
+    return _counts(room, prefix, left, ends)
+
+
+def _counts(
+    room: Sequence[int], prefix: Sequence[int], left: int, ends: Sequence[Sequence[int]]
+) -> tuple[int, ...]:
+    """Back from the last layer, each run as short as its predecessors' ends allow."""
+    counts: list[int] = []
+    at = ends[-1][-1]
+    for free, before in zip(reversed(room), reversed(ends[:-1]), strict=True):
+        start = max(end for end in before if end < at and prefix[at] - prefix[end] <= free - left)
+        counts.append(at - start)
+        at = start
+    return tuple(reversed(counts))

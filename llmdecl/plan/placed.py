@@ -102,9 +102,9 @@ def _n_cpu_moe(resolved: Resolved) -> int | None:
 
 
 def _subject(resolved: Resolved, beside: Beside, solution: Solution) -> Subject:
-    known = {device.id: device for device in resolved.host.devices}
+    known = {device.id: device for device in resolved.reach}
     used = [known[device.id] for device in solution.placement.devices]
-    seen = view(used, resolved.host.devices)
+    seen = view(used, resolved.reach)
     plan = _plan(resolved, solution, seen)
     placing = _Words(resolved, solution, used, seen, plan).placing()
     table = resolved.engine.table or NO_FLAGS

@@ -268,8 +268,9 @@ class _Search:
         order = []
         for size in range(1, len(self.rooms) + 1):
             for rooms in self._sets(size):
-                first = self._hopeful(rooms, steps)
-                if first < len(steps):
+                usable = sum(layers >= size for layers, _ in steps)
+                first = self._hopeful(rooms, steps[:usable])
+                if first < usable:
                     order.append((first, size, rooms))
         order.sort(key=lambda each: each[:2])
         best: Solution | None = None
@@ -277,7 +278,8 @@ class _Search:
         for first, size, rooms in order:
             if best is not None and (first, size) > rank:
                 break
-            index = self._boundary(rooms, steps, first, min(len(steps) - 1, rank[0]))
+            held = [step for step in steps if step[0] >= size]
+            index = self._boundary(rooms, held, first, min(len(held) - 1, rank[0]))
             found = None if index is None else self._placed(rooms, *steps[index])
             if found is None or index is None:
                 continue

@@ -18,6 +18,7 @@ from llmdecl.engines.llama_cpp.server import (
 )
 from llmdecl.facts.model import Facts
 from llmdecl.plan import rules
+from llmdecl.plan.devices import reached
 from llmdecl.plan.lifecycle import decide_lifecycle
 from llmdecl.plan.placed import place
 from llmdecl.plan.subject import HostPlan, Resolved, Subject
@@ -96,6 +97,7 @@ def resolve_model(
         gguf=weights.gguf,
         draft=draft,
         mmproj=mmproj,
+        reach=reached(host.found, engine.backends),
         loras=tuple(rest),
         server=server,
         wishes=decide_wishes(pick),

@@ -233,6 +233,13 @@ DEVICE_NAMED_TWICE = Rule(
     """A model's `devices` name one device twice. The order of `devices` is that of `tensor-split`;
 each stands there once.""",
 )
+DEVICE_OUT_OF_REACH = Rule(
+    "LD352",
+    "device-out-of-reach",
+    ERROR,
+    """The model's engine has no backend for a device that the model is told to use. Take an engine
+that was built for it, or another device.""",
+)
 NO_DEVICE = Rule(
     "LD353",
     "no-device",
@@ -289,6 +296,14 @@ NOT_A_PROJECTOR = Rule(
     """The source of `mmproj` is no multimodal projector (a GGUF file of type `mmproj`): a language
 model, perhaps, or an adapter. `llmdecl inspect FILE` shows what it is.""",
 )
+DEVICES_UNREACHED = Rule(
+    "LD361",
+    "devices-unreached",
+    WARNING,
+    """The host has devices for which the engine was not built, so its models leave them unused.
+Take an engine with a backend for them; `devices = []` in the model or in `[defaults]` says that the
+CPU is meant.""",
+)
 
 RULES: tuple[Rule, ...] = (
     NOT_LOCKED,
@@ -323,6 +338,7 @@ RULES: tuple[Rule, ...] = (
     ENGINE_DEMANDS,
     UNKNOWN_DEVICE,
     DEVICE_NAMED_TWICE,
+    DEVICE_OUT_OF_REACH,
     NO_DEVICE,
     BAD_TENSOR_SPLIT,
     SPLIT_MODE_UNSUPPORTED,
@@ -331,4 +347,5 @@ RULES: tuple[Rule, ...] = (
     BAD_MAIN_GPU,
     MOE_TWICE,
     NOT_A_PROJECTOR,
+    DEVICES_UNREACHED,
 )

@@ -42,6 +42,7 @@ def plan_stack(spec: Spec, facts: Facts, lock: Lock) -> tuple[Plan | None, tuple
         )
         if model is not None:
             resolved.append(model)
+    found.extend(_unreached(resolved))
     subjects = place_all(resolved)
     for subject in subjects:
         for check in CHECKS.values():
@@ -82,6 +83,23 @@ def _demands(engines: Mapping[str, PinnedEngine], host: HostPlan) -> Iterator[Di
             summary = f"engine `{name}` was built for processors with {', '.join(lacks)}"
             notes = ("the host's processor has none of them, or does not say so",)
             yield rules.ENGINE_DEMANDS.at(address("engines", name), summary, notes=notes)
+
+
+def _unreached(models: Iterable[Resolved]) -> Iterator[Diagnostic]:
+    """Devices that an engine leaves unused because it has no backend for them, once an engine."""
+    engines: set[str] = set()
+    for model in models:
+        reach = {device.id for device in model.reach}
+        lost = [device for device in model.host.devices if device.id not in reach]
+        if lost and not model.wishes.on_cpu and model.engine.name not in engines:
+            engines.add(model.engine.name)
+            names = ", ".join(f"`{device.id}` ({device.backend})" for device in lost)
+            built = ", ".join(f"`{backend}`" for backend in model.engine.backends or ()) or "none"
+            yield rules.DEVICES_UNREACHED.at(
+                address("engines", model.engine.name),
+                f"engine `{model.engine.name}` can't reach {names}",
+                notes=(f"backends of the engine: {built}",),
+            )
 
 
 def _plan(

@@ -8,7 +8,7 @@ from llmdecl.engines.flags import Misuse, Use
 from llmdecl.engines.llama_cpp.placement import Wishes
 from llmdecl.engines.llama_cpp.server import Server
 from llmdecl.engines.llama_cpp.writer import Lacking
-from llmdecl.facts.model import GgufFacts
+from llmdecl.facts.model import DeviceFacts, GgufFacts
 from llmdecl.memory.estimate import total_bytes
 from llmdecl.memory.model import MemoryPart, RunParameters
 from llmdecl.plan.lifecycle import Lifecycle
@@ -31,6 +31,8 @@ class HostPlan:
     budget: Budget
     ram_address: str | None
     """Where the spec declares the memory; `None`: it was detected."""
+    found: tuple[DeviceFacts, ...]
+    """Devices as facts; `devices` are the same, each by its best backend."""
     devices: tuple[DevicePlan, ...]
     budgets: tuple[Budget, ...]
 
@@ -75,6 +77,8 @@ class Resolved:
     gguf: GgufFacts
     draft: Pinned | None
     mmproj: Pinned | None
+    reach: tuple[DevicePlan, ...]
+    """All devices of the host that its engine has a backend for."""
     loras: tuple[Pinned, ...]
     server: Server
     wishes: Wishes
@@ -97,10 +101,10 @@ class Resolved:
 
     @property
     def devices(self) -> tuple[DevicePlan, ...]:
-        """Devices that it may use, in the order of `--device`."""
+        """Devices that it may use, in the order of `--device`, as its engine reaches them."""
         if self.wishes.devices is None:
-            return self.host.devices
-        known = {device.id: device for device in self.host.devices}
+            return self.reach
+        known = {device.id: device for device in self.reach}
         return tuple(known[name] for name in self.wishes.devices.value if name in known)
 
 

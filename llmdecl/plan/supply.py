@@ -76,6 +76,8 @@ class PinnedEngine:
     table: FlagTable | None
     demands: tuple[str, ...]
     """Features of the processor that it can't do without, by the kernel's names."""
+    backends: tuple[str, ...] | None
+    """ggml backends that it was built with; `None`: nobody knows, and any is believed."""
     plan: EnginePlan
 
 
@@ -91,6 +93,7 @@ def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> Pinned
             identity=f"{locked.digest}:{locked.binary_sha256}",
             table=FlagTable(locked.flags),
             demands=locked.cpu_features,
+            backends=locked.backends,
             plan=EnginePlan(
                 name=name,
                 digest=locked.digest,
@@ -105,6 +108,7 @@ def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> Pinned
         identity=digest,
         table=FlagTable(found.flags) if found and found.flags else None,
         demands=found.cpu_features if found else (),
+        backends=found.backends if found else None,
         plan=EnginePlan(
             name=name,
             digest=digest,

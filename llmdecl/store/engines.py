@@ -188,6 +188,7 @@ def _locked(
         package=package,
         flags=facts.flags,
         cpu_features=facts.cpu_features,
+        backends=facts.backends,
     )
 
 

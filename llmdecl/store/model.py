@@ -58,6 +58,8 @@ class LockedEngine(Value, kw_only=True, frozen=True):
     package: LockedPackage | None
     flags: tuple[Flag, ...]
     cpu_features: tuple[str, ...] = ()
+    backends: tuple[str, ...] | None = None
+    """ggml backends beside the CPU's; None in locks of earlier versions."""
 
 
 class Lock(Value, kw_only=True, frozen=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from llmdecl.backends.table import BACKENDS
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.engines.flags import Fault, FlagTable, Use
 from llmdecl.plan import rules
@@ -25,7 +26,7 @@ CLOSED: Mapping[str, str] = {
     "--mmproj-url": "weights come from `source`",
     "--models-dir": "llmdecl's router routes",
     "--models-preset": "llmdecl's router routes",
-    "--rpc": "a model runs on this host",
+    "--rpc": "a device of another machine is one of `[[host.devices]]`",
     "--tools": "no tools inside an engine",
     "--mcp-servers-config": "no tools inside an engine",
     "--mcp-servers-json": "no tools inside an engine",
@@ -39,8 +40,12 @@ CLOSED: Mapping[str, str] = {
     "--list-devices": "the engine would end at once",
     "--cache-list": "the engine would end at once",
     "--completion-bash": "the engine would end at once",
-    "--override-tensor": "models are placed on the processor",
     "--embedding": "that is `task`",
+    "--mmproj-device": "a projector is where its model is",
+    "--n-cpu-ffn": "the plan counts whole layers; that is `override-tensor`",
+    "--spec-draft-override-tensor": "a draft is where its model is",
+    "--spec-draft-cpu-moe": "a draft is where its model is",
+    "--spec-draft-n-cpu-moe": "a draft is where its model is",
     "--reranking": "that is `task`",
     "--lora": "adapters come from `lora`",
     "--draft": "that is `draft.n-max`",
@@ -113,6 +118,7 @@ def _owned(subject: Subject, table: FlagTable) -> dict[str, str]:
 SPEC_KEYS = (
     "swa-full", "chat-template", "rope-scaling", "rope-scale", "rope-freq-base",
     "rope-freq-scale", "yarn-orig-ctx", "pooling", "n-gpu-layers", "ctx-size",
+    "split-mode", "tensor-split", "main-gpu", "cpu-moe", "n-cpu-moe", "override-tensor", "kv-offload", "op-offload", "no-host", "mmproj",
     "parallel", "kv-unified", "cache-type-k", "cache-type-v", "flash-attn", "cache-ram",
     "ctx-checkpoints", "cache-prompt", "cache-reuse", "cache-idle-slots", "context-shift",
     "batch-size", "ubatch-size", "cont-batching", "threads", "threads-batch", "threads-http",
@@ -121,15 +127,24 @@ SPEC_KEYS = (
 """Keys of the spec that are flags of llama-server."""
 
 
+OF_DEVICES = frozenset({"HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "CUDA_DEVICE_ORDER"})
+"""Further variables by which a driver hides or numbers devices."""
+
+
 def check_environment(subject: Subject) -> Iterator[Diagnostic]:
     """Variables that would set flags, carry secrets or speak for llmdecl."""
     table = subject.engine.table
     flags = {f.environment: f.names[-1] for f in (table.flags if table else ()) if f.environment}
-    for name, _ in subject.environment:
+    visible = {
+        backend.visible_devices.variable for backend in BACKENDS.values() if backend.visible_devices
+    }
+    for name, _ in subject.given_environment:
         at = f"{subject.environment_address}.{name}"
         if name in flags:
             summary = f"`{name}` would set `{flags[name]}`; say it in the spec"
             yield rules.ENVIRONMENT_OWNED.at(at, summary)
+        elif name in visible or name in OF_DEVICES:
+            yield rules.ENVIRONMENT_OWNED.at(at, f"`{name}` hides devices; say `devices` instead")
         elif name.startswith(("LLAMA_ARG_", "LLMDECL_")) or name == "LLAMA_API_KEY":
             yield rules.ENVIRONMENT_OWNED.at(at, f"`{name}` is not the spec's to set")
         elif not name or "=" in name or not name.isprintable():

@@ -22,6 +22,7 @@ def check_placement(subject: Subject) -> Iterator[Diagnostic]:
 def _devices(subject: Subject) -> Iterator[Diagnostic]:
     wish, layers = subject.wishes.devices, subject.wishes.n_gpu_layers
     known = [device.id for device in subject.host.devices]
+    reach = {device.id for device in subject.reach}
     seen: set[str] = set()
     for name in wish.value if wish else ():
         at = wish.address if wish else ""
@@ -29,6 +30,14 @@ def _devices(subject: Subject) -> Iterator[Diagnostic]:
             has = ", ".join(f"`{device}`" for device in known) or "none"
             summary = f"`{subject.name}` is to use device `{name}`, the host has {has}"
             yield rules.UNKNOWN_DEVICE.at(at, summary)
+        elif name not in reach:
+            built = ", ".join(f"`{each}`" for each in subject.engine.backends or ()) or "none"
+            yield rules.DEVICE_OUT_OF_REACH.at(
+                at,
+                f"`{subject.name}` is to use device `{name}`, which engine "
+                f"`{subject.engine.name}` can't reach",
+                notes=(f"backends of the engine: {built}",),
+            )
         elif name in seen:
             yield rules.DEVICE_NAMED_TWICE.at(
                 at, f"`{subject.name}` is to use device `{name}` twice"
@@ -36,9 +45,11 @@ def _devices(subject: Subject) -> Iterator[Diagnostic]:
         seen.add(name)
     if layers is None or layers.value in ("auto", 0) or subject.devices:
         return
-    if wish is not None and any(name not in known for name in wish.value):
-        return
+    if wish is not None and wish.value:
+        return  # said above
     why = "`devices` is empty" if wish is not None else "the host has no device"
+    if wish is None and known:
+        why = f"engine `{subject.engine.name}` reaches none of the host's"
     summary = f"`{subject.name}` is to have layers on devices, and {why}"
     yield rules.NO_DEVICE.at(layers.address, summary)
 

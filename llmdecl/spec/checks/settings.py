@@ -48,6 +48,12 @@ def _v_cache(name: str, model: Model, defaults: ModelSettings | None) -> Iterato
 def _without_effect(
     name: str, model: Model, defaults: ModelSettings | None
 ) -> Iterator[Diagnostic]:
+    mode, _ = _effective(name, model, defaults, "split-mode")
+    if model.main_gpu is not None and mode not in ("none", "row"):
+        yield NO_EFFECT.at(
+            address("models", name, "main-gpu"),
+            f'`main-gpu` has no effect while `split-mode` is "{mode or "layer"}"',
+        )
     task, _ = _effective(name, model, defaults, "task")
     vectors = task in ("embedding", "rerank")
     for key in _OF_TEXT if vectors else _OF_VECTORS:
