@@ -118,7 +118,8 @@ def _owned(subject: Subject, table: FlagTable) -> dict[str, str]:
 SPEC_KEYS = (
     "swa-full", "chat-template", "rope-scaling", "rope-scale", "rope-freq-base",
     "rope-freq-scale", "yarn-orig-ctx", "pooling", "n-gpu-layers", "ctx-size",
-    "split-mode", "tensor-split", "main-gpu", "cpu-moe", "n-cpu-moe", "override-tensor", "kv-offload", "op-offload", "no-host", "mmproj",
+    "split-mode", "tensor-split", "main-gpu", "cpu-moe", "n-cpu-moe",
+    "override-tensor", "kv-offload", "op-offload", "no-host", "mmproj",
     "parallel", "kv-unified", "cache-type-k", "cache-type-v", "flash-attn", "cache-ram",
     "ctx-checkpoints", "cache-prompt", "cache-reuse", "cache-idle-slots", "context-shift",
     "batch-size", "ubatch-size", "cont-batching", "threads", "threads-batch", "threads-http",
