@@ -2,6 +2,7 @@
 
 from llmdecl.emit.artefact import Artefact, ArtefactSet
 from llmdecl.plan.model import EndpointPlan, MemoryPart, ModelPlan, Plan
+from llmdecl.plan.residency import alone_on, computes_on
 from llmdecl.router.config import (
     Claim,
     EndpointConfig,
@@ -56,6 +57,8 @@ def _model(model: ModelPlan) -> ModelConfig:
         load=model.load,
         start_timeout_s=model.start_timeout_s,
         claims=claims(model.memory),
+        devices=tuple(sorted(computes_on(model.placement))),
+        alone=tuple(sorted(alone_on(model.placement, alone=model.alone))),
         defaults={value.key: value.value for value in model.sampling},
         system_prompt=model.system_prompt,
     )

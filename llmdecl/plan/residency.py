@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from llmdecl.memory.model import MemoryPart
-from llmdecl.plan.model import ModelPlan, Residency, ResidencyGroup
+from llmdecl.plan.model import ModelPlan, PlacementPlan, Residency, ResidencyGroup
 
 EXACT_MODELS = 12
 """Groups of so many models are always listed completely: 924 sets at most."""
@@ -295,9 +295,8 @@ def _grow(
     return tuple(sorted(names))
 
 
-def computes_on(model: ModelPlan) -> frozenset[str]:
-    """Ids of its devices, and `host` when the CPU computes layers of it."""
-    place = model.placement
+def computes_on(place: PlacementPlan) -> frozenset[str]:
+    """Ids of its devices, and `host` when the CPU computes layers or experts of it."""
     partly = (
         place.n_gpu_layers < place.n_layers
         or not place.kv_offload
@@ -307,12 +306,11 @@ def computes_on(model: ModelPlan) -> frozenset[str]:
     return frozenset(devices | {"host"} if partly or not devices else devices)
 
 
-def alone_on(model: ModelPlan) -> frozenset[str]:
-    """What it shares with nobody: its devices, or the CPU when it has none."""
-    if not model.alone:
+def alone_on(place: PlacementPlan, *, alone: bool) -> frozenset[str]:
+    """What a model that is `alone` shares with nobody: its devices, or the CPU without any."""
+    if not alone:
         return frozenset()
-    everything = computes_on(model)
-    return everything - {"host"} or everything
+    return frozenset(place.devices) or frozenset({"host"})
 
 
 def tenants(models: Iterable[ModelPlan]) -> Iterator[Tenant]:
@@ -321,8 +319,8 @@ def tenants(models: Iterable[ModelPlan]) -> Iterator[Tenant]:
         yield Tenant(
             name=model.name,
             memory=model.memory,
-            devices=computes_on(model),
-            alone=alone_on(model),
+            devices=computes_on(model.placement),
+            alone=alone_on(model.placement, alone=model.alone),
             at_start=model.load == "startup",
             never_unloaded=model.ttl_s is None,
         )

@@ -119,6 +119,14 @@ NO_ROOM_BESIDE = Rule(
     """A model on demand does not fit beside those that are never unloaded, so no request for it
 could ever be answered. Give one of the residents a `ttl`, or make something smaller.""",
 )
+NEVER_ALONE = Rule(
+    "LD318",
+    "never-alone",
+    ERROR,
+    """A model is `alone`, so it shares no device with another one (without devices: not the CPU),
+and another model is there for good: both are loaded at start, or one of the two is never unloaded.
+Take `alone` away, give one of them other `devices`, or let it be unloaded.""",
+)
 VRAM_OVERCOMMIT = Rule(
     "LD317",
     "vram-overcommit",
@@ -322,6 +330,7 @@ RULES: tuple[Rule, ...] = (
     RAM_OVERCOMMIT,
     RESIDENTS_OVERCOMMIT,
     NO_ROOM_BESIDE,
+    NEVER_ALONE,
     VRAM_OVERCOMMIT,
     UNKNOWN_FLAG,
     BAD_FLAG_VALUE,

@@ -7,6 +7,7 @@ from llmdecl.diagnostics import Diagnostic, has_errors
 from llmdecl.engines.flags import Use
 from llmdecl.facts.model import Facts
 from llmdecl.plan import rules
+from llmdecl.plan.checks.alone import check_company
 from llmdecl.plan.checks.memory import check_alone, check_residents
 from llmdecl.plan.checks.table import CHECKS
 from llmdecl.plan.endpoints import plan_endpoints, plan_router
@@ -49,6 +50,7 @@ def plan_stack(spec: Spec, facts: Facts, lock: Lock) -> tuple[Plan | None, tuple
             found.extend(check(subject))
         found.extend(check_alone(subject, refit))
     found.extend(check_residents(subjects, host))
+    found.extend(check_company(subjects))
     if has_errors(found):
         return None, tuple(found)
     return _plan(spec, host, engines, subjects), tuple(found)

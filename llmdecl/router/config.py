@@ -20,7 +20,8 @@ class Claim(Value, frozen=True, kw_only=True):
 class ModelConfig(Value, frozen=True, kw_only=True):
     """One model. `program` is its name at the manager; `digest` is in its process's environment as
     `LLMDECL_DIGEST`: another digest there means that the running process is not this one.
-    `defaults` are request keys added when absent. `ttl_s` `None` is never, 0 at once."""
+    `defaults` are request keys added when absent. `ttl_s` `None` is never, 0 at once. `devices` are
+    where it computes, by pool (`host`: the CPU), `alone` those that it shares with no model."""
 
     name: str
     aliases: tuple[str, ...]
@@ -34,6 +35,8 @@ class ModelConfig(Value, frozen=True, kw_only=True):
     load: Literal["demand", "startup"]
     start_timeout_s: float
     claims: tuple[Claim, ...]
+    devices: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
     defaults: dict[str, float | int]
     system_prompt: str | None = None
 

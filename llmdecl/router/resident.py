@@ -89,6 +89,8 @@ class Resident:
             name=self.name,
             state=self.state,
             claims=acting.claims,
+            devices=acting.devices,
+            alone=self.config.alone,
             permanent=self.config.load == "startup" or self.config.ttl_s is None,
             ttl_s=self.config.ttl_s,
             busy=self.busy,

@@ -2,12 +2,14 @@
 
 The rules, in the order in which they settle a conflict:
 
-* Claims of loaded models never exceed a pool's budget; equal shared keys count once. What is on
-  its way out claims until its process is gone. When a reload made the budget smaller than what is
-  loaded, room is made as for a request, before anybody is served.
+* Claims of loaded models never exceed a pool's budget; equal shared keys count once. No model is on
+  a device that another one has for itself (`alone`). What is on its way out claims until its
+  process is gone. When a reload made the budget smaller than what is loaded, room is made as for a
+  request, before anybody is served.
 * Whoever waits longest is served first. What it needs is kept free of later ones, who may
   start only beside it, so nobody starves.
-* Room is made by the idle ones, least recently used first, and by no more of them than needed.
+* Room is made by the idle ones, least recently used first, and by no more of them than needed: none
+  goes whose going makes no difference to what is short.
 * A busy model is never evicted. When only busy ones could make room, they admit no more (`closed`),
   finish what they have, and go. Until then their own callers wait: that is one batch.
 * A model keeps its place for `min_residency_s` after it was ready, so there are at most
@@ -26,7 +28,8 @@ from llmdecl.router.events import OCCUPYING, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One model as the scheduler sees it. `claims` are those of its process while it has one.
+    """One model as the scheduler sees it. `claims` and `devices` are those of its process while it
+    has one; `alone` are devices that it shares with no model.
 
     `busy`: something is in flight, or may be. `waiting_since` is when the oldest request in its
     queue, or the operator's wish to have it loaded, came. `idle_since` is when its last request
@@ -36,6 +39,8 @@ class Candidate:
     name: str
     state: State
     claims: tuple[Claim, ...]
+    devices: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
     permanent: bool
     ttl_s: float | None
     busy: bool = False
@@ -73,6 +78,17 @@ def claimed_bytes(models: Iterable[tuple[Claim, ...]], pool: str) -> int:
             else:
                 shared[claim.shared] = max(claim.bytes, shared.get(claim.shared, 0))
     return own + sum(shared.values())
+
+
+def _crowded(models: Iterable[Candidate]) -> bool:
+    """Whether one of them is on a device that another one has for itself."""
+    models = tuple(models)
+    closed = {(device, model.name) for model in models for device in model.alone}
+    return any(
+        device in other.devices and owner != other.name
+        for device, owner in closed
+        for other in models
+    )
 
 
 def decide(
@@ -167,7 +183,10 @@ class _Round:
         )
 
     def _fits(self, names: Iterable[str]) -> bool:
-        claims = [self.table[name].claims for name in names]
+        models = [self.table[name] for name in names]
+        if _crowded(models):
+            return False
+        claims = [model.claims for model in models]
         return all(claimed_bytes(claims, pool) <= size for pool, size in self.budgets.items())
 
     def _never_fits(self, model: Candidate) -> str | None:

@@ -346,7 +346,9 @@ class ModelSettings(Table):
     no_host: bool | None = Field(
         None, description="no pinned host buffers: weights on the CPU can be repacked"
     )
-    alone: bool | None = Field(None, description="never share a device with another model")
+    alone: bool | None = Field(
+        None, description="never share a device with another model; without devices, not the CPU"
+    )
     batch_size: Positive | None = Field(None, description="most tokens of one logical batch")
     ubatch_size: Positive | None = Field(None, description="most tokens of one physical batch")
     cont_batching: bool | None = Field(None, description="join requests while others run")

@@ -270,3 +270,180 @@ def test_whatever_the_table(rows):
     assert set(again.start) == set(decision.start)
     assert set(again.stop) == set(decision.stop)
     assert again.closed == decision.closed
+
+
+# --- several pools
+
+
+def on(name, state=State.STOPPED, *, alone=False, **fields):
+    """`gpu0=6` is a claim of 6; the model computes on the devices that it claims, or on the CPU."""
+    pools = {p: fields.pop(p) for p in ("host", "gpu0", "gpu1") if p in fields}
+    devices = tuple(p for p in pools if p != "host") or ("host",)
+    return model(
+        name,
+        state=state,
+        claims=tuple(Claim(pool=p, bytes=b) for p, b in pools.items()),
+        devices=devices,
+        alone=devices if alone else (),
+        **fields,
+    )
+
+
+DEVICES = {"host": 100, "gpu0": 10, "gpu1": 10}
+
+
+def test_room_on_a_device_is_made_on_that_device():
+    """Those who hold nothing of the scarce pool stay, however long they have been idle."""
+    decision = choose(
+        on("new", host=1, gpu1=8, waiting_since=99.0),
+        on("cpu", State.READY, host=50, idle_since=1.0),
+        on("zero", State.READY, host=1, gpu0=8, idle_since=2.0),
+        on("one", State.READY, host=1, gpu1=8, idle_since=90.0),
+        pools=DEVICES,
+    )
+    assert decision.stop == ("one",)
+
+
+def test_a_busy_one_on_the_scarce_device_is_closed():
+    """Idle ones elsewhere are not evicted in its place."""
+    decision = choose(
+        on("new", host=1, gpu1=8, waiting_since=99.0),
+        on("zero", State.READY, host=1, gpu0=8, idle_since=2.0),
+        on("one", State.READY, host=1, gpu1=8, busy=True),
+        pools=DEVICES,
+    )
+    assert (decision.stop, decision.closed) == ((), frozenset({"one"}))
+
+
+def test_room_on_two_pools_at_once():
+    """What needs two devices evicts on both, and on no third."""
+    decision = choose(
+        on("split", host=1, gpu0=8, gpu1=8, waiting_since=99.0),
+        on("cpu", State.READY, host=10, idle_since=0.0),
+        on("zero", State.READY, host=1, gpu0=8, idle_since=2.0),
+        on("one", State.READY, host=1, gpu1=8, idle_since=3.0),
+        pools=DEVICES,
+    )
+    assert sorted(decision.stop) == ["one", "zero"]
+
+
+def test_host_memory_alone_is_short():
+    """Then the device does not matter: the least recently used of those who hold host memory."""
+    decision = choose(
+        on("new", host=60, gpu1=2, waiting_since=99.0),
+        on("zero", State.READY, host=50, gpu0=8, idle_since=2.0),
+        on("cpu", State.READY, host=50, idle_since=3.0),
+        pools=DEVICES | {"host": 110},
+    )
+    assert decision.stop == ("zero",)
+
+
+def test_alone_evicts_on_its_devices_only():
+    """Whoever is on the device has to go, although there would be memory; others stay."""
+    decision = choose(
+        on("big", host=1, gpu0=2, alone=True, waiting_since=99.0),
+        on("zero", State.READY, host=1, gpu0=2),
+        on("one", State.READY, host=1, gpu1=2),
+        on("cpu", State.READY, host=1),
+        pools=DEVICES,
+    )
+    assert decision.stop == ("zero",)
+
+
+def test_who_is_alone_goes_for_another():
+    """A model asked for on that device takes its place instead of joining it; elsewhere it starts
+    at once."""
+    alone = on("big", State.READY, host=1, gpu0=2, alone=True)
+    decision = choose(
+        alone,
+        on("zero", host=1, gpu0=2, waiting_since=99.0),
+        on("one", host=1, gpu1=2, waiting_since=99.5),
+        pools=DEVICES,
+    )
+    assert (decision.start, decision.stop) == (("one",), ("big",))
+
+
+def test_alone_without_a_device():
+    """It shares the CPU with no other model; models on devices stay."""
+    decision = choose(
+        on("big", host=1, alone=True, waiting_since=99.0),
+        on("cpu", State.READY, host=1),
+        on("zero", State.READY, host=1, gpu0=1),
+        pools=DEVICES,
+    )
+    assert decision.stop == ("cpu",)
+
+
+def test_alone_beside_a_permanent_one():
+    """Nobody waits for what never comes: the reason is said."""
+    decision = choose(
+        on("big", host=1, gpu0=2, alone=True, waiting_since=99.0),
+        on("zero", State.READY, host=1, gpu0=2, permanent=True),
+        pools=DEVICES,
+    )
+    assert list(decision.impossible) == ["big"]
+    assert decision.stop == ()
+
+
+def test_a_reload_that_says_alone():
+    """Whoever shares the device then goes, without a request."""
+    decision = choose(
+        on("big", State.READY, host=1, gpu0=2, alone=True, permanent=True),
+        on("zero", State.READY, host=1, gpu0=2),
+        pools=DEVICES,
+    )
+    assert decision.stop == ("zero",)
+
+
+@st.composite
+def crowds(draw):
+    """Loaded models that fit, and one that waits."""
+    budgets = {p: draw(st.integers(4, 20)) for p in DEVICES}
+    loaded = []
+    for i in range(draw(st.integers(0, 6))):
+        pools = draw(st.dictionaries(st.sampled_from(list(DEVICES)), st.integers(1, 9), min_size=1))
+        one = on(
+            f"m{i}",
+            State.READY,
+            alone=draw(st.integers(0, 4)) == 0,
+            idle_since=draw(st.floats(0, 50)),
+            busy=draw(st.booleans()),
+            **pools,
+        )
+        if together([*loaded, one], budgets):
+            loaded.append(one)
+    pools = draw(st.dictionaries(st.sampled_from(list(DEVICES)), st.integers(1, 9), min_size=1))
+    new = on("new", waiting_since=99.0, alone=draw(st.integers(0, 4)) == 0, **pools)
+    return loaded, new, budgets
+
+
+def together(models, budgets):
+    claims = [m.claims for m in models]
+    if any(claimed_bytes(claims, pool) > size for pool, size in budgets.items()):
+        return False
+    return not any(set(a.alone) & set(b.devices) for a in models for b in models if a is not b)
+
+
+@given(crowds())
+def test_evictions_are_needed(crowd):
+    """Whatever pools and `alone` there are: who goes makes room, each of them is needed, and each
+    holds something of a pool that is short or stands on a device that is to be alone."""
+    loaded, new, budgets = crowd
+    decision = choose(*loaded, new, pools=budgets)
+    gone = set(decision.stop) | decision.closed
+    staying = [m for m in loaded if m.name not in gone]
+    if not together([new], budgets):
+        assert list(decision.impossible) == ["new"]
+        assert not gone
+        return
+    assert together([*staying, new], budgets)
+    assert (decision.start == ("new",)) == (not gone)
+    short = {
+        pool
+        for pool, size in budgets.items()
+        if claimed_bytes([m.claims for m in (*loaded, new)], pool) > size
+    }
+    for victim in (m for m in loaded if m.name in gone):
+        assert not together([*staying, new, victim], budgets)
+        holds = {claim.pool for claim in victim.claims} & short
+        assert holds or set(victim.alone) & set(new.devices) or set(new.alone) & set(victim.devices)

@@ -9,8 +9,10 @@ import click
 from llmdecl.activate.changes import Change, ChangeSet, Symbol
 from llmdecl.activate.generations import Generation
 from llmdecl.cli.views import table
+from llmdecl.cli.views.residency import show_residency
 from llmdecl.diagnostics import Diagnostic
-from llmdecl.plan.model import Budget, MemoryPart, Plan
+from llmdecl.memory.estimate import total_bytes
+from llmdecl.plan.model import Budget, MemoryPart, Plan, Residency
 from llmdecl.units import format_bytes
 from llmdecl.values import Value, to_json
 
@@ -31,9 +33,10 @@ class ModelLedger(Value, frozen=True, kw_only=True):
 
 
 class Ledger(Value, frozen=True, kw_only=True):
-    """One pool."""
+    """One pool: the host, or a device with what its maker calls it; `models` are those on it."""
 
     pool: str
+    name: str = ""
     total_bytes: int
     margin_bytes: int
     budget_bytes: int
@@ -47,6 +50,7 @@ class PlanReport(Value, frozen=True, kw_only=True):
     changes: tuple[Change, ...]
     restarts: tuple[str, ...]
     memory: tuple[Ledger, ...]
+    residency: Residency
 
 
 def show_changes(changes: ChangeSet) -> None:
@@ -82,18 +86,24 @@ def _summary(changes: ChangeSet) -> str:
 
 
 def show_plan(changes: ChangeSet, plan: Plan, *, saved: Path | None) -> None:
-    """Changes, then a table of memory for each pool."""
+    """Changes, then a table of memory for each pool, and who may be loaded together."""
     show_changes(changes)
     for pool in _ledgers(plan):
         click.echo()
         _show_ledger(pool)
+    show_residency(plan)
     if saved is not None:
         click.echo(f"\nsaved; `llmdecl apply {saved}` does just this")
 
 
 def show_plan_json(changes: ChangeSet, plan: Plan) -> None:
     """The same for programs."""
-    report = PlanReport(changes=changes.changes, restarts=changes.restarts, memory=_ledgers(plan))
+    report = PlanReport(
+        changes=changes.changes,
+        restarts=changes.restarts,
+        memory=_ledgers(plan),
+        residency=plan.residency,
+    )
     click.echo(to_json(report).decode(), nl=False)
 
 
@@ -102,13 +112,15 @@ def _ledgers(plan: Plan) -> tuple[Ledger, ...]:
 
 
 def _ledger(plan: Plan, budget: Budget) -> Ledger:
-    models = []
+    models: list[ModelLedger] = []
     for model in plan.models:
         parts = tuple(part for part in model.memory if part.pool == budget.pool)
-        total = sum(part.bytes for part in parts)
-        models.append(ModelLedger(name=model.name, parts=parts, total_bytes=total))
+        total = total_bytes(parts, budget.pool)
+        if parts or budget.pool == "host":
+            models.append(ModelLedger(name=model.name, parts=parts, total_bytes=total))
     return Ledger(
         pool=budget.pool,
+        name=next((d.name for d in plan.devices if d.id == budget.pool), ""),
         total_bytes=budget.total_bytes,
         margin_bytes=budget.margin_bytes,
         budget_bytes=budget.bytes,
@@ -123,21 +135,16 @@ def _show_ledger(pool: Ledger) -> None:
     for model in pool.models:
         cells = [_cell([p for p in model.parts if p.part == name]) for name in names]
         rows.append([model.name, *cells, format_bytes(model.total_bytes)])
-    head = [f"memory of {pool.pool}", *(name.replace("_", " ") for name in names), "total"]
+    what = f"{pool.pool}, {pool.name}" if pool.name else pool.pool
+    head = [f"memory of {what}", *(name.replace("_", " ") for name in names), "total"]
     table.show(head, rows, right=range(1, len(head)))
-    both = sum(model.total_bytes for model in pool.models)
+    both = total_bytes([part for model in pool.models for part in model.parts], pool.pool)
     click.echo(
         f"for models: {format_bytes(pool.budget_bytes)}"
         f" ({format_bytes(pool.total_bytes)} less a margin of {format_bytes(pool.margin_bytes)});"
-        f" all loaded at once: {'at most ' if _shared(pool) else ''}{format_bytes(both)}"
+        f" all loaded at once: {format_bytes(both)}"
         + ("" if both <= pool.budget_bytes else ", so they take turns")
     )
-
-
-def _shared(pool: Ledger) -> bool:
-    """Whether models map one file, which counts once."""
-    keys = [part.shared for model in pool.models for part in model.parts if part.shared]
-    return len(keys) != len(set(keys))
 
 
 def _cell(parts: list[MemoryPart]) -> str:
