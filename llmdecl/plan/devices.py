@@ -37,7 +37,7 @@ def _through(
         if best == device.backend:
             yield device
         elif best is not None:
-            yield device.replace(backend=best, engine_index=None)
+            yield device.through(best)
 
 
 def _facts(device: Device) -> DeviceFacts:

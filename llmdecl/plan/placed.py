@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from llmdecl.backends.table import BACKENDS
 from llmdecl.engines.choice import Choice
 from llmdecl.engines.flags import FlagTable
 from llmdecl.engines.llama_cpp.placement import HERE, Placing
@@ -9,7 +10,7 @@ from llmdecl.engines.llama_cpp.server import server_settings
 from llmdecl.engines.llama_cpp.writer import number
 from llmdecl.memory.model import Device, Placement
 from llmdecl.plan.devices import View, view
-from llmdecl.plan.ledger import attends_at_home, ledger
+from llmdecl.plan.ledger import ledger, trial
 from llmdecl.plan.model import DevicePlan, PlacementPlan
 from llmdecl.plan.placement import Fixed, Kind, Measured, Room, Solution, solve
 from llmdecl.plan.sizes import layer_count, layer_sizes
@@ -37,8 +38,8 @@ def _place(resolved: Resolved, beside: Beside) -> Subject:
         beside = Beside(beside.parts, beside.closed | taken)
 
     def measure(placement: Placement) -> Measured:
-        left = beside.left(resolved.host, ledger(resolved, placement))
-        return Measured(left, sound=attends_at_home(resolved, placement))
+        parts, sound = trial(resolved, placement)
+        return Measured(beside.left(resolved.host, parts), sound)
 
     rooms = _rooms(resolved, beside)
     fixed = _fixed(resolved, len(rooms))
@@ -64,6 +65,7 @@ def _rooms(resolved: Resolved, beside: Beside) -> list[Room]:
             ),
             free=free[device.id],
             kind=f"{device.backend} {device.architecture} {device.shares_host_memory}",
+            least=BACKENDS[device.backend].driver_overhead.on(device.architecture),
         )
         for device in resolved.devices
     ]
@@ -108,6 +110,7 @@ def _subject(resolved: Resolved, beside: Beside, solution: Solution) -> Subject:
     plan = _plan(resolved, solution, seen)
     placing = _Words(resolved, solution, used, seen, plan).placing()
     table = resolved.engine.table or NO_FLAGS
+    memory = ledger(resolved, solution.placement)
     settings, lacking = server_settings(resolved.server, placing, table)
     variables = dict(seen.environment)
     if placing.mmproj_offload.value and not table.usable("--mmproj-device"):
@@ -117,8 +120,8 @@ def _subject(resolved: Resolved, beside: Beside, solution: Solution) -> Subject:
         beside=beside,
         kind=solution.kind,
         placement=plan,
-        memory=ledger(resolved, solution.placement),
-        left=dict(solution.measured.left),
+        memory=memory,
+        left=beside.left(resolved.host, memory),
         settings=settings,
         lacking=lacking if resolved.engine.table else (),
         environment=tuple(sorted({**dict(resolved.given_environment), **variables}.items())),
@@ -265,7 +268,7 @@ class _Words:
         text = ",".join(number(share) for share in self.plan.tensor_split)
         wish = self.wishes.tensor_split
         parts = ", ".join(
-            f"{count} layers on {device.id}"
+            f"{_count(count)} on {device.id}"
             for count, device in zip(self.plan.layers, self.used, strict=True)
         )
         if wish is not None and self.plan.tensor_split == wish.value:
@@ -293,3 +296,7 @@ class _Words:
         if self.solution.kind is Kind.LAYERS:
             why = "auto: all experts, before a layer"
         return Choice(count, self.at("n-cpu-moe"), why)
+
+
+def _count(layers: int) -> str:
+    return "1 layer" if layers == 1 else f"{layers} layers"

@@ -41,12 +41,14 @@ class Kind(StrEnum):
 class Room:
     """A device that may be used, and its bytes beside the permanent residents.
 
-    The same placement takes the same bytes on devices of one `kind`.
+    The same placement takes the same bytes on devices of one `kind`; any takes `least` at least:
+    the driver's.
     """
 
     device: Device
     free: int
     kind: str = ""
+    least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,14 +249,14 @@ class _Search:
         return sorted(known, key=lambda each: -each[1])
 
     def _bound(self, rooms: tuple[Room, ...], layers: int, n_cpu_moe: int) -> int | None:
-        """The least room left with nothing but the layers themselves: never too small.
+        """The least room left with nothing but driver and layers: never too small.
 
         Rows and shares that the spec gives are left to the measurement.
         """
         if self.fixed.tensor_split or self.fixed.split_mode in ("row", "tensor"):
-            return max(room.free for room in rooms)
+            return max(room.free - room.least for room in rooms)
         sizes = self._sizes(layers, n_cpu_moe)
-        free = [room.free for room in rooms]
+        free = [room.free - room.least for room in rooms]
         runs = even_runs(free, sizes)
         return None if runs is None else min(_left(free, sizes, runs))
 
@@ -279,7 +281,8 @@ class _Search:
             if best is not None and (first, size) > rank:
                 break
             held = [step for step in steps if step[0] >= size]
-            index = self._boundary(rooms, held, first, min(len(held) - 1, rank[0]))
+            last = rank[0] if self._may_lead(rooms, held, rank, best) else rank[0] - 1
+            index = self._boundary(rooms, held, first, min(len(held) - 1, last))
             found = None if index is None else self._placed(rooms, *steps[index])
             if found is None or index is None:
                 continue
@@ -290,6 +293,19 @@ class _Search:
             elif (index, size) == rank:
                 best = self._better(best, found)
         return best
+
+    def _may_lead(
+        self,
+        rooms: tuple[Room, ...],
+        steps: Sequence[tuple[int, int]],
+        rank: tuple[int, int],
+        best: Solution | None,
+    ) -> bool:
+        """Whether these devices could be better at the very step of the best so far."""
+        if best is None or len(rooms) != rank[1]:
+            return len(rooms) <= rank[1] or best is None
+        bound = self._bound(rooms, *steps[rank[0]])
+        return bound is not None and bound > best.measured.device_left
 
     def _hopeful(self, rooms: tuple[Room, ...], steps: Sequence[tuple[int, int]]) -> int:
         """The first step that is not hopeless."""
@@ -325,7 +341,7 @@ class _Search:
         self, rooms: tuple[Room, ...], steps: Sequence[tuple[int, int]], low: int, high: int
     ) -> int:
         """By what each device took beside its layers when it was last asked."""
-        free = [room.free - self.overhead.get(room.kind, 0) for room in rooms]
+        free = [room.free - self.overhead.get(room.kind, room.least) for room in rooms]
 
         def holds(step: tuple[int, int]) -> bool:
             sizes = self._sizes(*step)
@@ -354,7 +370,7 @@ class _Search:
             shares = tuple(float(max(1, room.free >> 20)) for room in rooms)
             return self._asked(rooms, layers, n_cpu_moe, split_layers(shares, layers), shares)
         sizes = self._sizes(layers, n_cpu_moe)
-        free = [room.free - self.overhead.get(room.kind, 0) for room in rooms]
+        free = [room.free - self.overhead.get(room.kind, room.least) for room in rooms]
         tried: list[Solution] = []
         for _ in range(GUESSES):
             runs = even_runs(free, sizes)

@@ -68,7 +68,7 @@ class Machine:
 
     def rooms(self):
         return [
-            Room(Device(id=f"gpu{n}", backend="cuda", free_bytes=b), b, "card")
+            Room(Device(id=f"gpu{n}", backend="cuda", free_bytes=b), b, "card", self.driver)
             for n, b in enumerate(self.budgets)
         ]
 

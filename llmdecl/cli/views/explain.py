@@ -1,6 +1,6 @@
 """A rule's page, and a model's flags with their reasons."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -56,10 +56,32 @@ def show_model(model: ModelPlan, *, as_json: bool) -> None:
         click.echo()
         show(["variable", "value"], [list(pair) for pair in model.environment])
     click.echo()
-    parts = sorted(model.memory, key=lambda part: (-part.bytes, part.part))
-    memory = [[p.part, format_bytes(p.bytes), "exact" if p.exact else "at most"] for p in parts]
-    memory.append(["in all", format_bytes(total_bytes(model.memory)), ""])
-    show(["memory", "bytes", ""], memory, right=(1,))
+    show(["memory of", "part", "bytes", ""], list(_memory(model)), right=(2,))
+
+
+def _memory(model: ModelPlan) -> Iterator[list[str]]:
+    """The host's parts, then each device's, largest first, each with its sum."""
+    for pool in ("host", *model.placement.devices):
+        parts = [part for part in model.memory if part.pool == pool]
+        for part in sorted(parts, key=lambda part: (-part.bytes, part.part)):
+            sure = "exact" if part.exact else "at most"
+            yield [pool, part.part, format_bytes(part.bytes), sure]
+        yield [pool, "in all", format_bytes(total_bytes(parts, pool)), ""]
+
+
+def _place(model: ModelPlan) -> str:
+    """Where it goes, in one line."""
+    place = model.placement
+    if not place.devices:
+        return "on the CPU"
+    named = (
+        f"{device} ({name})"
+        for device, name in zip(place.devices, place.engine_devices, strict=True)
+    )
+    text = f"{place.n_gpu_layers} of {place.n_layers} layers on {', '.join(named)}"
+    if place.n_cpu_moe:
+        text += f", experts of {place.n_cpu_moe} blocks on the CPU"
+    return text
 
 
 def _life(model: ModelPlan) -> list[str]:
@@ -67,6 +89,7 @@ def _life(model: ModelPlan) -> list[str]:
     return [
         f"task {model.task} ({model.reasons['task']})",
         f"engine {model.engine} ({model.reasons['engine']})",
+        _place(model) + (", alone there" if model.alone else ""),
         f"loaded on {model.load} ({model.reasons['load']})",
         f"{ttl} ({model.reasons['ttl']})",
         f"started within {_time(model.start_timeout_s)} ({model.reasons['start-timeout']})",
