@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.llmdecl-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check golden bench schema clean
+.PHONY: help setup demo test lint check golden bench schema oracle clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,21 @@ bench: $(STAMP) ## numbers: header reading, compile time, router
 schema: $(STAMP) ## write the spec's JSON Schema and its reference page
 	$(BIN)/llmdecl schema > docs/llmdecl.schema.json
 	$(BIN)/llmdecl schema --markdown > docs/spec.md
+
+# llama.cpp's tree is in the source distribution of its Python binding; its `.git` names a folder that is not there, which upsets ninja
+ORACLE_SOURCE := llama-cpp-python==0.3.36
+LLAMA_CPP := build/llama_cpp_python-0.3.36/vendor/llama.cpp
+
+$(LLAMA_CPP)/CMakeLists.txt: | $(STAMP)
+	mkdir -p build
+	$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --dest build $(ORACLE_SOURCE)
+	tar -xzf build/llama_cpp_python-0.3.36.tar.gz -C build
+	rm -f $(LLAMA_CPP)/.git
+	@touch $@
+
+oracle: $(LLAMA_CPP)/CMakeLists.txt ## build what says what llama.cpp allocates (benchmarks/oracle; needs cmake and a C++ compiler, 10 minutes)
+	cmake -S benchmarks/oracle -B build/oracle -DLLAMA_CPP=$(CURDIR)/$(LLAMA_CPP)
+	cmake --build build/oracle --target oracle --parallel
 
 clean: ## remove what demo, tests and tools left in the checkout
 	rm -rf .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
