@@ -32,6 +32,7 @@ VERBS: Mapping[str, str] = {
     "compile": "Write the artefacts into a folder; no state, no network.",
     "explain": "Say which rule produced each flag of a model, or what a code means.",
     "inspect": "Show a GGUF header.",
+    "estimate": "Say what a llama-server command line would take, by device.",
     "schema": "Print the spec's JSON Schema, for editors.",
     "router": "Run the router (called by the manager).",
 }

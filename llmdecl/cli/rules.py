@@ -10,4 +10,34 @@ NO_SPEC = Rule(
 given on the command line: `llmdecl check stack.toml`.""",
 )
 
-RULES: tuple[Rule, ...] = (NO_SPEC,)
+FLAGS_REFUSED = Rule(
+    "LD902",
+    "flags-refused",
+    Severity.ERROR,
+    """llama-server would refuse these arguments, or would not start this model with them. After
+`--`, `llmdecl estimate` takes llama-server's own flags, long or short, with its own defaults.""",
+)
+VERSION_UNKNOWN = Rule(
+    "LD903",
+    "engine-version-unknown",
+    Severity.WARNING,
+    """The memory rules were read in, and checked against, particular versions of llama.cpp. Another
+version mostly allocates the same; nothing of the estimate is called exact for it. `--verify` asks
+the engine itself.""",
+)
+GRAPH_UNKNOWN = Rule(
+    "LD904",
+    "graph-unknown",
+    Severity.WARNING,
+    """The graph of this architecture was not read, so its work buffers follow a general rule: twice
+what a dense or expert network of the same widths needs. Caches count in every layer. Weights are
+exact all the same.""",
+)
+VERIFY_FAILED = Rule(
+    "LD905",
+    "verify-failed",
+    Severity.ERROR,
+    """The engine was asked to load the model, and did not: what it said is in the notes.""",
+)
+
+RULES: tuple[Rule, ...] = (NO_SPEC, FLAGS_REFUSED, VERSION_UNKNOWN, GRAPH_UNKNOWN, VERIFY_FAILED)

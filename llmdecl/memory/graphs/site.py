@@ -150,8 +150,16 @@ class Site:
         return self._on_host(base, suffix, kind, ne)
 
     def _device(self, target: str) -> int:
-        ids = [device.id for device in self.placement.devices]
-        return ids.index(target) if target in ids else self.cpu
+        """A device by our id, or by the engine's name for it (`CUDA1`)."""
+        devices = self.placement.devices
+        names = [device.id for device in devices]
+        if target not in names:
+            counts: dict[str, int] = {}
+            names = []
+            for backend in self.backends:
+                counts[backend.name] = counts.get(backend.name, -1) + 1
+                names.append(f"{backend.device_prefix}{counts[backend.name]}")
+        return names.index(target) if target in names else self.cpu
 
     def _list(self, block: int, base: str) -> int:
         if block >= 0:

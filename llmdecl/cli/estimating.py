@@ -1,0 +1,188 @@
+"""From a command line to an estimate: reads headers, asks the memory room, judges."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from llmdecl.cli import rules
+from llmdecl.diagnostics import Diagnostic, has_errors
+from llmdecl.engines.llama_cpp.command_line import (
+    ServerArguments,
+    parameters_of,
+    placement_of,
+    read_arguments,
+)
+from llmdecl.facts.gguf import read_gguf
+from llmdecl.facts.hardware.cpu import detect_cpu
+from llmdecl.facts.model import GgufFacts
+from llmdecl.memory.allocations import Allocations, allocations, loaded
+from llmdecl.memory.companions import lora_bytes, projector_bytes
+from llmdecl.memory.model import HOST, Device, Placement, RunParameters
+from llmdecl.units import format_bytes
+
+KNOWN_VERSIONS = ("b10434", "b10068", "0c1e570", "0.10434.0", "0.10068.0", "7e4c0a9", "571d0d5")
+"""Versions whose rules these are: read in source (0c1e570) or checked against their own logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A draft, a projector or an adapter beside the model: bytes by place."""
+
+    role: str
+    file: str
+    places: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """All that is shown. `sizes` is `None` when the header or the flags are no good."""
+
+    file: str
+    gguf: GgufFacts | None
+    devices: tuple[tuple[str, str, int], ...]
+    run: RunParameters | None
+    placement: Placement | None
+    sizes: Allocations | None
+    companions: tuple[Companion, ...]
+    exact: tuple[str, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+    def with_diagnostics(self, more: Sequence[Diagnostic]) -> "Estimate":
+        """The same with further problems."""
+        return replace(self, diagnostics=(*self.diagnostics, *more))
+
+    @property
+    def fits(self) -> bool:
+        """Every device holds what is put on it, companions included."""
+        if self.sizes is None:
+            return False
+        extra = dict[str, int]()
+        for companion in self.companions:
+            for place, size in companion.places:
+                extra[place] = extra.get(place, 0) + size
+        memory = {name: size for name, _, size in self.devices}
+        return all(
+            place.total + extra.get(place.place, 0) <= memory[place.place]
+            for place in self.sizes.places
+            if place.place != HOST
+        )
+
+
+def estimated(
+    file: Path,
+    flags: Sequence[str],
+    *,
+    devices: tuple[tuple[str, str, int], ...],
+    engine_version: str | None,
+    features: Sequence[str] | None,
+) -> Estimate:
+    """Everything about one command line; problems are in `diagnostics`, never raised."""
+    gguf, found = read_gguf(file)
+    given = read_arguments(flags)
+    problems = [*found, *_refused(given)]
+    names = [name for name, _, _ in devices]
+    if len(set(names)) < len(names):
+        problems.append(rules.FLAGS_REFUSED.at("", "two devices have the same id"))
+    nothing = Estimate(file.name, gguf, devices, None, None, None, (), (), tuple(problems))
+    if gguf is None or has_errors(problems):
+        return nothing
+    h = loaded(gguf).h
+    if not h.n_layer_all or not h.n_embd:
+        summary = f"`{file.name}` has no layers: it is no language model"
+        return nothing.with_diagnostics([rules.FLAGS_REFUSED.at(str(file), summary)])
+    placed = placement_of(
+        given, [Device(id=name, backend=kind, free_bytes=size) for name, kind, size in devices]
+    )
+    run = parameters_of(given, n_ctx_train=h.n_ctx_train, causal=h.causal, encoder=not h.causal)
+    problems += _unfit(given, gguf, run)
+    if has_errors(problems):
+        return nothing.with_diagnostics(problems[len(nothing.diagnostics) :])
+    cpu = tuple(features) if features is not None else _features()
+    sizes = allocations(gguf, run, placed, cpu)
+    beside, more = _companions(given, run, placed, cpu)
+    problems += more
+    exact = _exact(sizes)
+    if engine_version is not None and engine_version not in KNOWN_VERSIONS:
+        exact = ()
+        known = ", ".join(KNOWN_VERSIONS)
+        summary = f"the rules are those of {known}; `{engine_version}` may allocate otherwise"
+        problems.append(rules.VERSION_UNKNOWN.at("", summary))
+    if not sizes.known:
+        summary = f"the graph of `{gguf.architecture}` is not known: sizes are bounds"
+        problems.append(rules.GRAPH_UNKNOWN.at(str(file), summary))
+    return Estimate(file.name, gguf, devices, run, placed, sizes, beside, exact, tuple(problems))
+
+
+def _features() -> tuple[str, ...]:
+    cpu = detect_cpu()
+    return cpu.features if cpu else ()
+
+
+def _exact(sizes: Allocations) -> tuple[str, ...]:
+    fields = ["weights"]
+    if sizes.known:
+        fields += ["kv_cache", "recurrent", "output"]
+    if sizes.compute_exact:
+        fields += ["compute", "total"]
+    return tuple(fields)
+
+
+def _refused(given: ServerArguments) -> list[Diagnostic]:
+    return [rules.FLAGS_REFUSED.at("", problem) for problem in given.problems]
+
+
+def _unfit(given: ServerArguments, gguf: GgufFacts, run: RunParameters) -> list[Diagnostic]:
+    """What llama.cpp refuses for this model (src/llama-context.cpp:3835-3848)."""
+    found = []
+    if given.type_v not in ("f32", "f16", "bf16") and not run.flash_attn:
+        summary = f"V cache type `{given.type_v}` needs flash attention, which is off"
+        found.append(rules.FLAGS_REFUSED.at("", summary))
+    if loaded(gguf).h.is_mla and given.type_k != given.type_v:
+        summary = f"`{gguf.architecture}` keeps K and V in one cache: types must be equal"
+        found.append(rules.FLAGS_REFUSED.at("", summary))
+    return found
+
+
+def _companions(
+    given: ServerArguments, run: RunParameters, placed: Placement, features: Sequence[str]
+) -> tuple[tuple[Companion, ...], list[Diagnostic]]:
+    found: list[Companion] = []
+    problems: list[Diagnostic] = []
+    wanted = [("draft", given.draft), ("mmproj", given.mmproj)]
+    wanted += [("lora", path) for path in given.lora]
+    for role, path in wanted:
+        if path is None:
+            continue
+        gguf, bad = read_gguf(Path(path))
+        problems += bad
+        if gguf is None:
+            continue
+        places = _companion(role, gguf, run, placed, features)
+        found.append(Companion(role, Path(path).name, places))
+    return tuple(found), problems
+
+
+def _companion(
+    role: str, gguf: GgufFacts, run: RunParameters, placed: Placement, features: Sequence[str]
+) -> tuple[tuple[str, int], ...]:
+    if role == "draft":
+        first = placed.devices[:1] if placed.n_gpu_layers else ()
+        whole = placed.replace(devices=first, tensor_split=(), overrides=())
+        alone = run.replace(n_outputs_max=run.n_seq_max, embedding=False)
+        return tuple((p.place, p.total) for p in allocations(gguf, alone, whole, features).places)
+    if role == "mmproj":
+        pool = placed.devices[0].id if placed.devices else HOST
+        return ((pool, projector_bytes(gguf).total),)
+    return tuple(lora_bytes(gguf, placed).items())
+
+
+def describe_fit(estimate: Estimate) -> str:
+    """One line: what has how much room."""
+    assert estimate.sizes is not None
+    memory = {name: size for name, _, size in estimate.devices}
+    parts = [
+        f"{place.place} {format_bytes(place.total)} of {format_bytes(memory[place.place])}"
+        for place in estimate.sizes.places
+        if place.place in memory
+    ]
+    return ", ".join(parts)
