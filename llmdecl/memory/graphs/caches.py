@@ -81,11 +81,14 @@ class KvCache:
 
     def tensors(self) -> Iterator[tuple[int, int]]:
         """Buffer and bytes of every tensor, without padding."""
-        rows = self.size * self.streams
         for il in self.layers:
-            yield self.place(il), row_size(self.type_k(), self.width_k(il)) * rows
+            place = self.place(il)
+            parts = [(self.type_k(), self.width_k(il))]
             if not self.k_only:
-                yield self.place(il), row_size(self.type_v(), self.width_v(il)) * rows
+                parts.append((self.type_v(), self.width_v(il)))
+            for kind, width in parts:
+                tensor = stored(kind, place, width, self.size, self.streams)
+                yield place, self.site.alloc_size(place, tensor)
 
     # in a graph
 

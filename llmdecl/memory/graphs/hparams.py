@@ -164,13 +164,23 @@ class HParams:
     # what architectures say of their layers
 
     def window(self, period: int, *, dense_first: bool = False, size: int | None = None) -> None:
-        """Layers slide their window by a period, or as the header's array says.
+        """Layers slide their window by a period, or as the header says.
 
-        `set_swa_pattern` (src/llama-hparams.cpp:8) with `attention.sliding_window_pattern`.
+        `load_swa_pattern` (src/llama-model.cpp:3434).
         """
         self.n_swa = self.number("attention.sliding_window") if size is None else size
         self.swa_type = True
-        self.swa_pattern(period, dense_first=dense_first)
+        self.load_swa_pattern(period, dense_first=dense_first)
+
+    def load_swa_pattern(self, period: int, *, dense_first: bool = False) -> None:
+        """The header's `attention.sliding_window_pattern`, an array or a period, else `period`."""
+        given = self.get("attention.sliding_window_pattern")
+        if isinstance(given, tuple):
+            flags = [bool(value) for value in given][: self.n_layer_all]
+            self.is_swa = flags + [False] * (self.n_layer_all - len(flags))
+        else:
+            period = self.number("attention.sliding_window_pattern", period)
+            self.swa_pattern(period, dense_first=dense_first)
 
     def swa_pattern(self, period: int, *, dense_first: bool = False) -> None:
         """`set_swa_pattern`: of every `period` layers all but one slide their window."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from llmdecl.memory.graphs.caches import Memory, attention, hybrid
 from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
-from llmdecl.memory.graphs.models import llama
+from llmdecl.memory.graphs.models import gemma2, gemma3, llama, openai_moe, qwen2, qwen3, qwen3moe
 from llmdecl.memory.graphs.site import Site
 from llmdecl.memory.model import RunParameters
 
@@ -56,6 +56,12 @@ UNKNOWN = Architecture(_no_graph, general_hparams, general_memory)
 """Any other architecture: general rules, nothing exact but its weights."""
 
 ARCHITECTURES: Mapping[str, Architecture] = {
+    "gemma2": Architecture(gemma2.graph, gemma2.hparams),
+    "gemma3": Architecture(gemma3.graph, gemma3.hparams),
+    "gpt-oss": Architecture(openai_moe.graph, openai_moe.hparams),
     "llama": Architecture(llama.graph),
+    "qwen2": Architecture(qwen2.graph),
+    "qwen3": Architecture(qwen3.graph),
+    "qwen3moe": Architecture(qwen3moe.graph),
 }
 """By `general.architecture`."""
