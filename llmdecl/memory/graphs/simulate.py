@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from llmdecl.facts.ggml_types import TensorType
 from llmdecl.facts.model import GgufFacts
 from llmdecl.memory.ggml import TYPES
-from llmdecl.memory.ggml.scheduler import MAX_COPIES, Scheduler
+from llmdecl.memory.ggml.scheduler import MAX_COPIES, OFFLOAD_BATCH, Scheduler
 from llmdecl.memory.ggml.tensor import NOWHERE
 from llmdecl.memory.graphs.caches import Memory
 from llmdecl.memory.graphs.context import Context
@@ -21,6 +21,9 @@ UNKNOWN_TYPE = TYPES["F32"]
 
 REPEATS = 2
 """How often a block with the same neighbours is built; more of them change no buffer's size."""
+
+STREAMED_REPEATS = 4
+"""The same where weights are copied to a device, which leaves gaps of many sizes."""
 
 
 @dataclass(slots=True)
@@ -81,35 +84,37 @@ class Reserved:
     graph_splits: int
 
 
-def kept_blocks(model: LoadedModel, site: Site) -> tuple[int, ...]:
+def kept_blocks(model: LoadedModel, site: Site, *, streams: bool = True) -> tuple[int, ...]:
     """Blocks that are enough to build: one like its neighbours more than `REPEATS` times is not.
 
-    Allocation repeats itself from block to block, so a longer chain needs no larger buffer
+    `streams`: host weights may be copied to a device, so that their types matter. Allocation repeats itself from block to block, so a longer chain needs no larger buffer
     (a property that the tests compare with whole graphs).
     """
     h = model.h
     count = h.n_layer
     if model.architecture.looped or count <= 2 * REPEATS:
         return tuple(range(count))
-    looks = [_look(model, site, il) for il in range(count)]
+    mixed = streams and site.cpu > 0 and not (site.full_offload and not site.placement.overrides)
+    repeats = STREAMED_REPEATS if mixed else REPEATS
+    looks = [_look(model, site, il, streams=streams) for il in range(count)]
     seen: Counter[tuple[object, ...]] = Counter()
     kept = []
     for il in range(count):
         around = (*looks[max(0, il - 1) : il + 2], il == 0, il == count - 1)
         seen[around] += 1
-        if seen[around] <= REPEATS or il in (0, count - 1):
+        if seen[around] <= repeats or il in (0, count - 1):
             kept.append(il)
     return tuple(kept)
 
 
-def _look(model: LoadedModel, site: Site, il: int) -> tuple[object, ...]:
+def _look(model: LoadedModel, site: Site, il: int, *, streams: bool) -> tuple[object, ...]:
     """All that tells what block `il` computes and where."""
     h = model.h
-    streamed = site.layers[il] == site.cpu and site.cpu > 0
+    streamed = streams and site.layers[il] == site.cpu and site.cpu > 0
     kinds = model.kinds.get(il, ())
     overrides = site.placement.overrides
     weights: tuple[object, ...] = kinds
-    if not streamed and not overrides:
+    if not streamed and not (streams and overrides):
         weights = tuple((name, shape) for name, _, shape in kinds)
     moved: tuple[str, ...] = ()
     if overrides:
@@ -191,7 +196,7 @@ def reserve(
     """
     if run.flash_attn and run.flash_attn_auto and site.cpu:
         memory = model.architecture.memory(model.h, run, site)
-        keep = kept_blocks(model, site)
+        keep = kept_blocks(model, site, streams=run.n_seq_max >= OFFLOAD_BATCH)
         probe, _ = _build(model, run, site, memory, keep, run.n_seq_max, run.n_seq_max)
         if not _attends_at_home(probe, site):
             run = run.replace(flash_attn=False)

@@ -5,6 +5,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from llmdecl.backends.model import Backend
 from llmdecl.backends.table import BACKENDS
@@ -31,6 +32,7 @@ _BLOCK = re.compile(r"^(?:enc\.|dec\.)?blk\.(\d+)\.(.*)$")
 _SUFFIXES = (".weight", ".bias", ".scale", ".input_scale")
 
 
+@lru_cache(maxsize=1 << 16)
 def split_name(name: str) -> tuple[int, str, str]:
     """`blk.7.attn_q.weight` as 7, `attn_q`, `weight`; a block of -1 is none."""
     match = _BLOCK.match(name)
