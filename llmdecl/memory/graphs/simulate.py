@@ -87,8 +87,9 @@ class Reserved:
 def kept_blocks(model: LoadedModel, site: Site, *, streams: bool = True) -> tuple[int, ...]:
     """Blocks that are enough to build: one like its neighbours more than `REPEATS` times is not.
 
-    `streams`: host weights may be copied to a device, so that their types matter. Allocation repeats itself from block to block, so a longer chain needs no larger buffer
-    (a property that the tests compare with whole graphs).
+    `streams`: host weights may be copied to a device, so that their types matter. Allocation
+    repeats itself from block to block, so a longer chain needs no larger buffer (a property that
+    the tests compare with whole graphs).
     """
     h = model.h
     count = h.n_layer
