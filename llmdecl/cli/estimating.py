@@ -82,7 +82,7 @@ def estimated(
     problems = [*found, *_refused(given)]
     names = [name for name, _, _ in devices]
     if len(set(names)) < len(names):
-        problems.append(rules.FLAGS_REFUSED.at("", "two devices have the same id"))
+        problems.append(rules.FLAGS_REFUSED.at("command line", "two devices have the same id"))
     nothing = Estimate(file.name, gguf, devices, None, None, None, (), (), tuple(problems))
     if gguf is None or has_errors(problems):
         return nothing
@@ -106,7 +106,7 @@ def estimated(
         exact = ()
         known = ", ".join(KNOWN_VERSIONS)
         summary = f"the rules are those of {known}; `{engine_version}` may allocate otherwise"
-        problems.append(rules.VERSION_UNKNOWN.at("", summary))
+        problems.append(rules.VERSION_UNKNOWN.at("--engine-version", summary))
     if not sizes.known:
         summary = f"the graph of `{gguf.architecture}` is not known: sizes are bounds"
         problems.append(rules.GRAPH_UNKNOWN.at(str(file), summary))
@@ -128,7 +128,7 @@ def _exact(sizes: Allocations) -> tuple[str, ...]:
 
 
 def _refused(given: ServerArguments) -> list[Diagnostic]:
-    return [rules.FLAGS_REFUSED.at("", problem) for problem in given.problems]
+    return [rules.FLAGS_REFUSED.at("command line", problem) for problem in given.problems]
 
 
 def _unfit(given: ServerArguments, gguf: GgufFacts, run: RunParameters) -> list[Diagnostic]:
@@ -136,10 +136,10 @@ def _unfit(given: ServerArguments, gguf: GgufFacts, run: RunParameters) -> list[
     found = []
     if given.type_v not in ("f32", "f16", "bf16") and not run.flash_attn:
         summary = f"V cache type `{given.type_v}` needs flash attention, which is off"
-        found.append(rules.FLAGS_REFUSED.at("", summary))
+        found.append(rules.FLAGS_REFUSED.at("command line", summary))
     if loaded(gguf).h.is_mla and given.type_k != given.type_v:
         summary = f"`{gguf.architecture}` keeps K and V in one cache: types must be equal"
-        found.append(rules.FLAGS_REFUSED.at("", summary))
+        found.append(rules.FLAGS_REFUSED.at("command line", summary))
     return found
 
 

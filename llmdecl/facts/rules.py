@@ -171,6 +171,13 @@ DEVICE_IN_USE = Rule(
 memory less `vram-margin`, because it has to be the same on any day: while they run, a model that
 fits by the plan may fail to load. End them, or raise `vram-margin` by what they take.""",
 )
+LOAD_FAILED = Rule(
+    "LD242",
+    "load-failed",
+    Severity.ERROR,
+    """The engine was asked to load a model, to see what it allocates, and ended or hung before it
+listened. Its last lines are in the notes, and before them what they mean where that is known.""",
+)
 FACTS_UNREADABLE = Rule(
     "LD240",
     "facts-unreadable",
@@ -208,6 +215,7 @@ RULES: tuple[Rule, ...] = (
     PROBE_FAILED,
     DEVICE_UNUSABLE,
     DEVICE_IN_USE,
+    LOAD_FAILED,
     FACTS_UNREADABLE,
     FACTS_OTHER_SCHEMA,
 )

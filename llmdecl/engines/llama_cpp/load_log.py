@@ -32,8 +32,7 @@ _DEVICE = re.compile(r"using device (?P<name>\S+) \((?P<text>.*)\) - (?P<mib>\d+
 _OFFLOADED = re.compile(r"offloaded (?P<count>\d+)/(?P<total>\d+) layers to GPU")
 _NUMBER = re.compile(r"llama_context: (?P<key>n_ctx|n_seq_max|n_ctx_seq) += (?P<value>\d+)")
 _FLASH = re.compile(
-    r"flash_attn += (?P<word>\w+)|Flash Attention (?:was auto, set to|not supported, set to) "
-    r"(?P<set>\w+)"
+    r"Flash Attention (?:was auto, |not supported, )?(?:set to )?(?P<word>enabled|disabled)"
 )
 _BLOCK = re.compile(r"llama_model_loader: loaded meta data|llama_prepare_model_devices|"
                     r"loading draft model|loading mtmd|clip_model_loader: model name")  # fmt: skip
@@ -149,8 +148,7 @@ def _read(lines: Iterable[str]) -> Reported:
         elif match := _NUMBER.search(line):
             numbers[match["key"]] = int(match["value"])
         elif match := _FLASH.search(line):
-            word = match["set"] or match["word"]
-            flash = {"enabled": True, "disabled": False}.get(word, flash)
+            flash = match["word"] == "enabled"
         elif "pipeline parallelism enabled" in line:
             pipeline = True
         if any(words in line for words in FAILURES):
