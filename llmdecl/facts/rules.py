@@ -178,6 +178,14 @@ LOAD_FAILED = Rule(
     """The engine was asked to load a model, to see what it allocates, and ended or hung before it
 listened. Its last lines are in the notes, and before them what they mean where that is known.""",
 )
+DEVICE_UNLISTED = Rule(
+    "LD234",
+    "device-not-listed",
+    Severity.WARNING,
+    """An engine was built for a device's backend, was asked, and doesn't list the device, so it
+would silently compute on the processor. Common reasons: the driver is older than the engine's CUDA
+or ROCm, the device is too old for the build, a container was started without it.""",
+)
 FACTS_UNREADABLE = Rule(
     "LD240",
     "facts-unreadable",
@@ -215,6 +223,7 @@ RULES: tuple[Rule, ...] = (
     PROBE_FAILED,
     DEVICE_UNUSABLE,
     DEVICE_IN_USE,
+    DEVICE_UNLISTED,
     LOAD_FAILED,
     FACTS_UNREADABLE,
     FACTS_OTHER_SCHEMA,

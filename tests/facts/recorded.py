@@ -69,8 +69,8 @@ class Recorded(Machine):
         return None
 
 
-def engine(text: str | None) -> EngineFacts:
-    """An engine that lists these devices; None was not asked."""
+def engine(text: str | None, *backends: str) -> EngineFacts:
+    """An engine that lists these devices; None was not asked. No backends: unknown."""
     return EngineFacts(
         kind="llama.cpp",
         provider="path",
@@ -81,6 +81,7 @@ def engine(text: str | None) -> EngineFacts:
         commit=None,
         flags=(),
         devices=None if text is None else parse_devices(text),
+        backends=backends or None,
     )
 
 

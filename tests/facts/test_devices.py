@@ -3,9 +3,11 @@
 import pytest
 
 from llmdecl.facts.hardware import look
+from llmdecl.facts.hardware.devices import devices_of
 from llmdecl.facts.hardware.engines import judged
+from llmdecl.facts.hardware.machine import read
 from llmdecl.facts.model import DeviceFacts
-from llmdecl.plan.devices import device_plans
+from llmdecl.plan.host import host_plan
 from llmdecl.spec.schema import Host
 from llmdecl.values import from_json, to_json
 from tests.facts.recorded import DATA, Recorded, engine, machine
@@ -79,7 +81,8 @@ def test_the_moments_free_memory_decides_nothing(name):
     recorded = Recorded(DATA / name)
     host = look(None, {}, recorded).host
     other = tuple(d.replace(free_bytes=1, used_by=()) for d in host.devices)
-    assert device_plans(None, host) == device_plans(None, host.replace(devices=other))
+    one, two = host_plan(None, host), host_plan(None, host.replace(devices=other))
+    assert (one.devices, one.budgets) == (two.devices, two.budgets)
 
 
 def test_nvidias_uuid_driver_and_free_memory():
@@ -317,6 +320,46 @@ def test_a_device_that_only_an_engine_knows():
         (d.id, d.backend, d.name, d.memory_bytes) for d in devices
     ]
     assert "gpu0" == told["llama"].devices[0].id
+
+
+NONE = "Available devices:\n  (none)\n"
+
+
+def asked(name, *backends, listed=NONE):
+    """Devices and codes beside an engine with these backends that lists `listed`."""
+    recorded = Recorded(DATA / name)
+    engines = {"llama": engine(listed, *backends)}
+    devices, _, said = devices_of(read(recorded), recorded, engines)
+    return devices, [problem.code for problem in said]
+
+
+def test_a_device_that_no_engine_lists_is_not_used():
+    """The engine has CUDA and lists nothing: its driver is too old, nothing is placed there."""
+    devices, codes = asked("rtx-3090", "cuda", "vulkan")
+    assert ((), ["LD234"]) == (devices, codes)
+
+
+def test_a_device_is_used_through_the_backend_that_lists_it():
+    listed = "Available devices:\n  Vulkan0: NVIDIA GeForce RTX 3090 (24822 MiB, 1 MiB free)\n"
+    (device,), codes = asked("rtx-3090", "cuda", "vulkan", listed=listed)
+    assert ("vulkan", ("vulkan",), ["LD234"]) == (device.backend, device.backends, codes)
+    assert 24268 * MIB == device.memory_bytes
+
+
+def test_an_engine_without_the_backend_is_no_judge_of_it():
+    """What a Vulkan engine doesn't list, another engine's CUDA may still have."""
+    (device,), codes = asked("rtx-3090", "vulkan")
+    assert (("cuda",), ["LD234"]) == (device.backends, codes)
+    (device,), codes = asked("rtx-4090", "hip")
+    assert (("cuda",), ["LD233"]) == (device.backends, codes)
+
+
+def test_mig_instances_beyond_the_first_are_never_listed():
+    listed = (DATA / "h100-mig" / "list-devices.txt").read_text()
+    devices, codes = asked("h100-mig", "cuda", listed=listed)
+    assert (3, ["LD233"]) == (len(devices), codes)
+    devices, codes = asked("h100-mig", "cuda")
+    assert ((), ["LD234"] * 3) == (devices, codes)
 
 
 def test_an_engine_that_was_not_asked_says_nothing():

@@ -13,6 +13,7 @@ from llmdecl.facts.hardware.merge import merge
 from llmdecl.facts.hardware.nvidia import nvidia
 from llmdecl.facts.hardware.reading import Reading, Sighting, Trouble
 from llmdecl.facts.hardware.tegra import tegra
+from llmdecl.facts.hardware.unlisted import unlisted
 from llmdecl.facts.hardware.vulkan import vulkan
 from llmdecl.facts.model import DeviceFacts, EngineFacts
 from llmdecl.units import format_bytes
@@ -22,6 +23,13 @@ LOUD_BYTES = 512 << 20
 """Use by others below this is not spoken of: a desktop, within the usual margin."""
 MAKERS = (nvidia, tegra, amd, intel, vulkan)
 """In the order in which they are believed."""
+
+
+_RULES = {
+    "probe": rules.PROBE_FAILED,
+    "device": rules.DEVICE_UNUSABLE,
+    "unlisted": rules.DEVICE_UNLISTED,
+}
 
 
 class Processes(Protocol):
@@ -52,14 +60,15 @@ def devices_of(
     named, told = judged(found, engines)
     heard = {device.pci for device in named} | {trouble.subject for trouble in troubles}
     troubles += (trouble for trouble in more if trouble.subject not in heard)
-    devices = tuple(_used(device, processes) for device in named)
+    listed, lost = unlisted(named, told)
+    troubles += lost
+    devices = tuple(_used(device, processes) for device in listed)
     said = (*map(_diagnostic, troubles), *(d for device in devices for d in _in_use(device)))
     return devices, told, said
 
 
 def _diagnostic(trouble: Trouble) -> Diagnostic:
-    rule = rules.PROBE_FAILED if trouble.kind == "probe" else rules.DEVICE_UNUSABLE
-    return rule.at(ADDRESS, trouble.summary, notes=trouble.notes)
+    return _RULES[trouble.kind].at(ADDRESS, trouble.summary, notes=trouble.notes)
 
 
 def _used(device: DeviceFacts, processes: Processes) -> DeviceFacts:

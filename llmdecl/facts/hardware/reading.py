@@ -101,7 +101,7 @@ class Sighting(Value, frozen=True, kw_only=True):
 class Trouble(Value, frozen=True, kw_only=True):
     """What keeps a probe from answering or a device from being used; `subject` is the thing."""
 
-    kind: Literal["probe", "device"]
+    kind: Literal["probe", "device", "unlisted"]
     subject: str
     summary: str
     notes: tuple[str, ...] = ()
