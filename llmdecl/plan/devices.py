@@ -71,9 +71,17 @@ def _numbered(devices: Iterable[DeviceFacts]) -> Iterator[DevicePlan]:
             architecture=device.architecture,
             uuid=device.uuid,
             endpoint=device.endpoint,
+            integrated=device.integrated or False,
             shares_host_memory=device.shares_host_memory,
             dedicated_bytes=device.dedicated_bytes or 0,
         )
+
+
+def usual(devices: Sequence[DevicePlan]) -> tuple[DevicePlan, ...]:
+    """Those that a model uses which names none: integrated ones only where this machine has no
+    other, as in llama.cpp (src/llama.cpp:274)."""
+    discrete = any(not device.integrated and device.endpoint is None for device in devices)
+    return tuple(device for device in devices if not (discrete and device.integrated))
 
 
 @dataclass(frozen=True, slots=True)

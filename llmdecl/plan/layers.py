@@ -29,6 +29,13 @@ def split_layers(shares: Sequence[float], count: int) -> tuple[int, ...]:
     return tuple(owners.count(device) for device in range(len(shares)))
 
 
+def holds_runs(room: Sequence[int], sizes: Sequence[int]) -> bool:
+    """Whether some contiguous runs of `sizes`, at least one a device, fit into the room."""
+    if len(sizes) < len(room) or min(room) < 0:
+        return False
+    return _runs(room, (0, *accumulate(sizes)), max(sizes), 0) is not None
+
+
 def even_runs(room: Sequence[int], sizes: Sequence[int]) -> tuple[int, ...] | None:
     """Contiguous runs of `sizes`, at least one a device, whose least room left is the largest.
 

@@ -191,6 +191,7 @@ class DevicePlan(Value, frozen=True, kw_only=True):
     architecture: str | None
     uuid: str | None
     endpoint: str | None
+    integrated: bool
     shares_host_memory: bool
     dedicated_bytes: int
 

@@ -65,6 +65,7 @@ def _rooms(resolved: Resolved, beside: Beside) -> list[Room]:
             ),
             free=free[device.id],
             kind=f"{device.backend} {device.architecture} {device.shares_host_memory}",
+            far=device.endpoint is not None,
             least=BACKENDS[device.backend].driver_overhead.on(device.architecture),
         )
         for device in resolved.devices
@@ -215,7 +216,7 @@ class _Words:
         if len(self.resolved.devices) == len(self.used):
             why = wish.reason if wish else "all that the host has"
         elif len(self.used) == 1:
-            why = "most of its memory stays free"
+            why = "of those that hold it the one with most memory left"
         else:
             why = "as few devices as hold it"
         pinned = "" if self.seen.pinned else "; known by number: no UUID pins it"

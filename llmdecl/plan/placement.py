@@ -1,8 +1,9 @@
 """Where a model goes: `auto` solved exactly on what the budgets leave. Pure.
 
 In this order, the first that fits: whole on one device, whole on as few devices as hold it, the
-fewest experts on the CPU, the most layers on devices, everything on the CPU. Within a class the
-least room left on a device is the largest possible; of equals the device that was declared first.
+fewest experts on the CPU, the most layers on devices, everything on the CPU. Within a class devices
+of this machine go before those of another, then the least room left on a device is the largest
+possible; of equals the device that was declared first.
 
 Memory is asked of the caller (`measure`): exact, and a few milliseconds a question. `Sizes` says
 what is certain of each layer, so that hopeless placements are never asked for and the others are
@@ -17,7 +18,7 @@ from itertools import combinations
 
 from llmdecl.engines.llama_cpp.placement import SplitMode
 from llmdecl.memory.model import Device, Placement
-from llmdecl.plan.layers import even_runs, split_layers
+from llmdecl.plan.layers import even_runs, holds_runs, split_layers
 
 HOST = "host"
 GUESSES = 6
@@ -49,6 +50,8 @@ class Room:
     free: int
     kind: str = ""
     least: int = 0
+    far: bool = False
+    """On another machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +176,11 @@ class _Search:
         moe = self.fixed.n_cpu_moe or 0
         for size in range(1, len(self.rooms) + 1):
             best: Solution | None = None
-            for rooms, bound in self._ranked(size, moe):
-                if bound < 0 or (best is not None and bound <= best.measured.device_left):
+            for far, rooms, bound in self._ranked(size, moe):
+                if best is not None and (far > _far(best) or bound <= best.measured.device_left):
                     break
-                best = self._better(best, self._placed(rooms, self.layers, moe))
+                if bound >= 0:
+                    best = self._better(best, self._placed(rooms, self.layers, moe))
             if best is not None:
                 return best
         return None
@@ -235,18 +239,18 @@ class _Search:
         if len(self.rooms) > MANY_DEVICES:
             order = sorted(range(len(self.rooms)), key=lambda n: -self.rooms[n].free)
             rooms = [self.rooms[n] for n in sorted(order[: max(size, MANY_DEVICES)])]
-        seen: set[tuple[tuple[str, int], ...]] = set()
+        seen: set[tuple[tuple[str, int, bool], ...]] = set()
         for group in combinations(rooms, size):
-            key = tuple((room.kind, room.free) for room in group)
+            key = tuple((room.kind, room.free, room.far) for room in group)
             if key not in seen:
                 seen.add(key)
                 yield group
 
-    def _ranked(self, size: int, n_cpu_moe: int) -> list[tuple[tuple[Room, ...], int]]:
-        """Sets of devices with what they can at most have left, the most first."""
+    def _ranked(self, size: int, n_cpu_moe: int) -> list[tuple[int, tuple[Room, ...], int]]:
+        """Sets of devices: how many are far, and what they can at most have left, most first."""
         bounds = [(group, self._bound(group, self.layers, n_cpu_moe)) for group in self._sets(size)]
-        known = [(group, bound) for group, bound in bounds if bound is not None]
-        return sorted(known, key=lambda each: -each[1])
+        known = [(_count_far(group), group, bound) for group, bound in bounds if bound is not None]
+        return sorted(known, key=lambda each: (each[0], -each[2]))
 
     def _bound(self, rooms: tuple[Room, ...], layers: int, n_cpu_moe: int) -> int | None:
         """The least room left with nothing but driver and layers: never too small.
@@ -267,30 +271,31 @@ class _Search:
     def _least(self, steps: Sequence[tuple[int, int]]) -> Solution | None:
         """The first step `(layers, n_cpu_moe)` that fits some devices; then the fewest devices,
         then the most room left. Later steps take less of devices and more of the host."""
-        order = []
+        order: list[tuple[int, int, int, tuple[Room, ...], Sequence[int]]] = []
         for size in range(1, len(self.rooms) + 1):
             for rooms in self._sets(size):
-                usable = sum(layers >= size for layers, _ in steps)
-                first = self._hopeful(rooms, steps[:usable])
-                if first < usable:
-                    order.append((first, size, rooms))
-        order.sort(key=lambda each: each[:2])
+                hopeful = self._hopeful(rooms, steps)
+                if hopeful:
+                    order.append((hopeful[0], size, _count_far(rooms), rooms, hopeful))
+        order.sort(key=lambda each: each[:3])
         best: Solution | None = None
-        rank = (len(steps), 0)
-        for first, size, rooms in order:
-            if best is not None and (first, size) > rank:
+        rank = (len(steps), 0, 0)
+        for first, size, far, rooms, hopeful in order:
+            if best is not None and (first, size, far) > rank:
                 break
-            held = [step for step in steps if step[0] >= size]
-            last = rank[0] if self._may_lead(rooms, held, rank, best) else rank[0] - 1
-            index = self._boundary(rooms, held, first, min(len(held) - 1, last))
-            found = None if index is None else self._placed(rooms, *steps[index])
-            if found is None or index is None:
+            last = rank[0] if self._may_lead(rooms, steps, rank, best) else rank[0] - 1
+            indices = [index for index in hopeful if index <= last]
+            at = self._boundary(rooms, [steps[index] for index in indices])
+            if at is None:
                 continue
+            index = indices[at]
+            found = self._placed(rooms, *steps[index])
+            assert found is not None
             if not found.measured.fits:
                 self.failed.append(found)
-            elif best is None or (index, size) < rank:
-                best, rank = found, (index, size)
-            elif (index, size) == rank:
+            elif best is None or (index, size, far) < rank:
+                best, rank = found, (index, size, far)
+            elif (index, size, far) == rank:
                 best = self._better(best, found)
         return best
 
@@ -298,29 +303,33 @@ class _Search:
         self,
         rooms: tuple[Room, ...],
         steps: Sequence[tuple[int, int]],
-        rank: tuple[int, int],
+        rank: tuple[int, int, int],
         best: Solution | None,
     ) -> bool:
         """Whether these devices could be better at the very step of the best so far."""
-        if best is None or len(rooms) != rank[1]:
-            return len(rooms) <= rank[1] or best is None
+        mine = len(rooms), _count_far(rooms)
+        if best is None or mine != rank[1:]:
+            return best is None or mine < rank[1:]
         bound = self._bound(rooms, *steps[rank[0]])
         return bound is not None and bound > best.measured.device_left
 
-    def _hopeful(self, rooms: tuple[Room, ...], steps: Sequence[tuple[int, int]]) -> int:
-        """The first step that is not hopeless."""
+    def _hopeful(self, rooms: tuple[Room, ...], steps: Sequence[tuple[int, int]]) -> Sequence[int]:
+        """Steps that are not hopeless. From some step on they are all that leave each device a
+        layer, unless a layer is wider than a device: then each is looked at."""
+        free = [room.free - room.least for room in rooms]
+        counted = not self.fixed.tensor_split and self.fixed.split_mode in ("none", "layer")
 
         def holds(step: tuple[int, int]) -> bool:
-            bound = self._bound(rooms, *step)
-            return bound is not None and bound >= 0
+            return not counted or holds_runs(free, self._sizes(*step))
 
-        return _first(steps, holds)
+        usable = sum(layers >= len(rooms) for layers, _ in steps)
+        if len(rooms) > 1 and min(free) < max(self.sizes.layers):
+            return [index for index in range(usable) if holds(steps[index])]
+        return range(_first(steps[:usable], holds), usable)
 
-    def _boundary(
-        self, rooms: tuple[Room, ...], steps: Sequence[tuple[int, int]], low: int, last: int
-    ) -> int | None:
-        """The first step from `low` to `last` that the devices hold; `None`: none of them does."""
-        high = last + 1
+    def _boundary(self, rooms: tuple[Room, ...], steps: Sequence[tuple[int, int]]) -> int | None:
+        """The first step that the devices hold; `None`: none of them does."""
+        low, high = 0, len(steps)
         guess = self._guess(rooms, steps, low, high)
         for tries in range(2 * len(steps)):
             if low >= high:
@@ -333,9 +342,9 @@ class _Search:
             else:
                 low = at + 1
                 guess = self._guess(rooms, steps, low, high)
-                if placed is not None and low >= high > last:
+                if placed is not None and low == len(steps):
                     self.failed.append(placed)
-        return high if high <= last else None
+        return high if high < len(steps) else None
 
     def _guess(
         self, rooms: tuple[Room, ...], steps: Sequence[tuple[int, int]], low: int, high: int
@@ -344,9 +353,7 @@ class _Search:
         free = [room.free - self.overhead.get(room.kind, room.least) for room in rooms]
 
         def holds(step: tuple[int, int]) -> bool:
-            sizes = self._sizes(*step)
-            runs = even_runs(free, sizes)
-            return runs is not None and min(_left(free, sizes, runs)) >= 0
+            return holds_runs(free, self._sizes(*step))
 
         return low + _first(steps[low:high], holds)
 
@@ -421,6 +428,14 @@ class _Search:
         if n_cpu_moe > (self.fixed.n_cpu_moe or 0):
             return Kind.EXPERTS
         return Kind.ONE if devices == 1 else Kind.SPLIT
+
+
+def _count_far(rooms: Iterable[Room]) -> int:
+    return sum(room.far for room in rooms)
+
+
+def _far(solution: Solution) -> int:
+    return sum(device.backend == "rpc" for device in solution.placement.devices)
 
 
 def _taken(sizes: Sequence[int], counts: Sequence[int]) -> list[int]:

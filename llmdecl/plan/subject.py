@@ -11,6 +11,7 @@ from llmdecl.engines.llama_cpp.writer import Lacking
 from llmdecl.facts.model import DeviceFacts, GgufFacts
 from llmdecl.memory.estimate import total_bytes
 from llmdecl.memory.model import MemoryPart, RunParameters
+from llmdecl.plan.devices import usual
 from llmdecl.plan.lifecycle import Lifecycle
 from llmdecl.plan.model import Budget, DevicePlan, PlacementPlan, Setting
 from llmdecl.plan.placement import Kind
@@ -103,7 +104,7 @@ class Resolved:
     def devices(self) -> tuple[DevicePlan, ...]:
         """Devices that it may use, in the order of `--device`, as its engine reaches them."""
         if self.wishes.devices is None:
-            return self.reach
+            return usual(self.reach)
         known = {device.id: device for device in self.reach}
         return tuple(known[name] for name in self.wishes.devices.value if name in known)
 

@@ -65,10 +65,17 @@ class Machine:
     driver: int
     compute: int
     copies: int
+    far: tuple[int, ...] = ()
 
     def rooms(self):
         return [
-            Room(Device(id=f"gpu{n}", backend="cuda", free_bytes=b), b, "card", self.driver)
+            Room(
+                Device(id=f"gpu{n}", backend="rpc" if n in self.far else "cuda", free_bytes=b),
+                free=b,
+                kind="card",
+                least=self.driver,
+                far=n in self.far,
+            )
             for n, b in enumerate(self.budgets)
         ]
 
@@ -119,6 +126,7 @@ def machines(draw):
         driver=draw(st.integers(0, 4)),
         compute=draw(st.integers(0, 4)),
         copies=draw(st.integers(0, 2)),
+        far=tuple(draw(st.sets(st.integers(0, 2), max_size=2))),
     )
 
 
@@ -144,7 +152,8 @@ def everything(machine, fixed):
                     placement = machine_placement(group, layers, counts, moe)
                     measured = machine.measure(placement)
                     if measured.fits:
-                        yield (step, size, -measured.device_left), kind, layers, moe
+                        far = sum(room.far for room in group)
+                        yield (step, size, far, -measured.device_left), kind, layers, moe
 
 
 def machine_placement(group, layers, counts, moe):
@@ -159,7 +168,8 @@ def machine_placement(group, layers, counts, moe):
 @given(machines(), st.sampled_from([None, 1, 3, 99]), st.sampled_from([None, 0, 2]))
 @settings(max_examples=1000, deadline=None)
 def test_nothing_is_better(machine, n_gpu_layers, n_cpu_moe):
-    """One device, few devices, few experts, many layers, in this order; then the most room left."""
+    """One device, few devices, few experts, many layers, in this order; then near devices, then
+    the most room left."""
     fixed = Fixed(n_gpu_layers=n_gpu_layers, n_cpu_moe=n_cpu_moe)
     found = solve(machine.rooms(), fixed, machine.sizes(), machine.measure)
     best = min(everything(machine, fixed), default=None)
@@ -168,10 +178,11 @@ def test_nothing_is_better(machine, n_gpu_layers, n_cpu_moe):
         assert found.measured.fits == on_cpu
         assert found.kind is Kind.CPU or not on_cpu
         return
-    (_, size, left), kind, layers, moe = best
+    (_, size, far, left), kind, layers, moe = best
     assert found.measured.fits
     assert (found.placement.n_gpu_layers, found.n_cpu_moe) == (layers, moe)
     assert len(found.placement.devices) == size
+    assert sum(device.backend == "rpc" for device in found.placement.devices) == far
     assert found.measured.device_left == -left
     assert kind == (Kind.SPLIT if found.kind is Kind.ONE else found.kind)
     assert found.measured == machine.measure(found.placement)

@@ -72,7 +72,8 @@ def _shares(subject: Subject) -> Iterator[Diagnostic]:
     if main is not None and devices and main.value >= len(devices):
         yield rules.BAD_MAIN_GPU.at(
             main.address,
-            f"`main-gpu` of `{subject.name}` is {main.value}, for {len(devices)} devices from 0",
+            f"`main-gpu` of `{subject.name}` is {main.value}, and its devices end with "
+            f"{len(devices) - 1}",
         )
     if mode is not None and mode.value == "row":
         for device in devices:
