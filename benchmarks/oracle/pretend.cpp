@@ -12,6 +12,10 @@
 #include <stdexcept>
 #include <vector>
 
+// the CUDA backend's own text, see CMakeLists.txt
+struct ggml_backend_cuda_context;
+#include "cuda_optimize.inc"
+
 namespace {
 
 enum class Flavour { PRETEND, CUDA, RPC };
@@ -205,6 +209,9 @@ ggml_guid_t pretend_guid() {
 
 ggml_backend_t backend_init(ggml_backend_dev_t dev, const char *) {
     ggml_backend_i iface = {};
+    if (of(dev).flavour == Flavour::CUDA) {
+        iface.graph_optimize = ggml_backend_cuda_graph_optimize;
+    }
     iface.get_name      = [](ggml_backend_t b) { return of(b->device).name.c_str(); };
     iface.free          = [](ggml_backend_t b) { delete b; };
     iface.synchronize   = [](ggml_backend_t) {};

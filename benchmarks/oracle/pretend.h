@@ -9,6 +9,7 @@
 //
 //   pretend  as CUDA on Turing and newer, with every operation supported (the devices of truth.json)
 //   cuda     the same, but refuses what CUDA refuses (flash attention of odd head sizes, Mamba of odd state sizes, ...)
+//            and keeps alive what CUDA's fused expert routing reads
 //   rpc      as an RPC device whose server computes on a CPU
 void pretend_register(const std::string & backends);
 
