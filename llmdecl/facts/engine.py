@@ -22,14 +22,13 @@ from llmdecl.facts.engine_text import (
     parse_devices,
     parse_version,
 )
+from llmdecl.facts.hardware.drivers import Drivers, drivers
 from llmdecl.facts.model import EngineDevice, EngineFacts, Flag
 from llmdecl.values import Value
 
 TIMEOUT_S = 20.0
-CACHE_SCHEMA = 2
+CACHE_SCHEMA = 3
 _KEPT_BYTES = 1 << 20
-_NODES = ("dev/kfd", "dev/nvidia*", "dev/dxg", "dev/dri/renderD*")
-_VULKAN = ("/etc/vulkan/icd.d", "/usr/share/vulkan/icd.d", "/run/opengl-driver/share/vulkan/icd.d")
 _LLAMA_SERVER = ("--model", "--host", "--ctx-size")
 
 Probed = tuple[EngineFacts | None, tuple[Diagnostic, ...]]
@@ -53,8 +52,7 @@ class _Key(Value, kw_only=True, frozen=True):
 
     sha256: str
     libraries: tuple[Value, ...]
-    boot: str
-    drivers: tuple[str, ...]
+    drivers: Drivers
 
 
 def probe_engine(
@@ -119,20 +117,10 @@ def _digest(executable: Path, cache: Path | None) -> str:
 
 
 def _key(executable: Path, sha256: str) -> _Key:
-    boot = Path("/proc/sys/kernel/random/boot_id")
     return _Key(
         sha256=sha256,
         libraries=tuple(identity(path) for path in _libraries(executable)),
-        boot=boot.read_text().strip() if boot.exists() else "",
-        drivers=_drivers(),
-    )
-
-
-def _drivers() -> tuple[str, ...]:
-    """Device nodes that this user may open, and Vulkan's drivers."""
-    nodes = (path for pattern in _NODES for path in sorted(Path("/").glob(pattern)))
-    return tuple(str(path) for path in nodes if os.access(path, os.R_OK | os.W_OK)) + tuple(
-        str(path) for folder in _VULKAN for path in sorted(Path(folder).glob("*.json"))
+        drivers=drivers(),
     )
 
 

@@ -37,7 +37,7 @@ def gather(
         found += problems
         if engine is not None:
             engines[want.name] = engine
-    looked = look(spec.host, engines)
+    looked = look(spec.host, engines, cache=folders.cache)
     found += looked.problems
     weights: dict[str, WeightsFacts] = {}
     for source in wants.sources:

@@ -50,7 +50,7 @@ class Recorded(Machine):
     def nodes(self, patterns):
         return {path: text and text.strip() for path, text in self.files(patterns).items()}
 
-    def run(self, tool):
+    def ask(self, tool):
         self.asked.append(tool.name)
         text, status = self.root / f"{tool.name}.txt", self.root / f"{tool.name}.status"
         word = status.read_text().strip() if status.exists() else "0" if text.exists() else "absent"

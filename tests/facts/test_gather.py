@@ -13,7 +13,7 @@ from llmdecl.facts.model import Facts, Presence
 from llmdecl.facts.record import read_facts, write_facts
 from llmdecl.paths import folders
 from llmdecl.spec.schema import Spec
-from llmdecl.store.layout import weights_digest, weights_files
+from llmdecl.store.layout import engine_folder, weights_digest, weights_files
 from llmdecl.store.model import Lock, LockedEngine, LockedFile, LockedPackage, LockedWeights
 from llmdecl.values import to_json
 from tests.facts import gguf_writer as w
@@ -267,3 +267,28 @@ def test_digest_comes_from_the_cache_until_the_file_changes(tmp_path, monkeypatc
         assert file_sha256(path, cache) == first
     path.write_bytes(b"two")
     assert file_sha256(path, cache) == hashlib.sha256(b"two").hexdigest()
+
+
+def test_an_engine_in_the_store_is_asked_for_its_devices(tmp_path, where):
+    """The lock holds no devices: the machine that has the engine lists them, once a boot."""
+    w.write(tmp_path, w.MODEL)
+    wheel = {"kind": "llama.cpp", "provider": "pypi", "package": "x", "version": "1.0"}
+    locked = locked_engine(engine(tmp_path), provider="pypi", package=package(), backends=("cuda",))
+    lock = Lock(engines={"e": locked})
+    facts, found = gather(spec(engine=wheel), lock, where, tmp_path)
+    assert facts.engines["e"].devices is None
+    folder = where.store / engine_folder("d", package()) / "bin"
+    folder.mkdir(parents=True)
+    program = script(folder, f"{ANSWERS}\necho x >> {tmp_path}/asked")
+    for _ in range(2):
+        facts, found = gather(spec(engine=wheel), lock, where, tmp_path)
+        assert [("CUDA0", "gpu0")] == [(d.name, d.id) for d in facts.engines["e"].devices]
+        assert [("gpu0", "cuda", 0)] == [
+            (d.id, d.backend, d.engine_index) for d in facts.host.devices
+        ]
+    assert "x\n" == (tmp_path / "asked").read_text()
+    assert ("cuda",) == facts.engines["e"].backends
+    program.write_text("#!/bin/sh\nexit 7\n")
+    facts, found = gather(spec(engine=wheel), lock, where, tmp_path)
+    assert ["LD231"] == codes(found)
+    assert facts.engines["e"].devices is None

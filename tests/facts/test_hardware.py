@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from llmdecl.facts.hardware import host_facts
+from llmdecl.facts.hardware import host_facts, look
 from llmdecl.facts.hardware.cpu import (
     detect_cpu,
     detect_ram,
@@ -17,6 +17,7 @@ from llmdecl.facts.hardware.cpu import (
     parse_quota,
     quota_files,
 )
+from llmdecl.facts.hardware.numa import parse_numa
 from llmdecl.spec.schema import Host
 
 DATA = Path(__file__).parent / "data"
@@ -160,3 +161,33 @@ def test_this_machine():
     assert found == ()
     assert 1 <= facts.cpu.cores_physical <= facts.cpu.cores_logical <= (os.cpu_count() or 1)
     assert facts.ram_bytes > 1 << 28
+
+
+def test_numa_nodes():
+    """Two sockets and memory without processors; a node without memory is none."""
+    base = "/sys/devices/system/node/node"
+    files = {
+        f"{base}0/cpulist": "0-3,8-11\n",
+        f"{base}0/meminfo": "Node 0 MemTotal:       65706164 kB\nNode 0 MemFree: 1 kB\n",
+        f"{base}10/cpulist": "4-7,12-15\n",
+        f"{base}10/meminfo": "Node 10 MemTotal:       65996288 kB\n",
+        f"{base}2/cpulist": "\n",
+        f"{base}2/meminfo": "Node 2 MemTotal:       131072 kB\n",
+        f"{base}3/meminfo": "Node 3 MemTotal:       0 kB\n",
+        f"{base}4/meminfo": None,
+    }
+    nodes = parse_numa(files)
+    assert [0, 2, 10] == [node.number for node in nodes]
+    assert (0, 1, 2, 3, 8, 9, 10, 11) == nodes[0].processors
+    assert ((), 131072 * 1024) == (nodes[1].processors, nodes[1].memory_bytes)
+    assert () == parse_numa({})
+
+
+def test_this_machine_is_looked_at():
+    """Its own nodes have as much memory as it has, and no probe fails loudly."""
+    looked = look(None, {})
+    assert looked.host.ram_bytes > 0
+    if looked.host.numa:
+        total = sum(node.memory_bytes for node in looked.host.numa)
+        assert total >= looked.host.ram_bytes
+    assert all(problem.severity == "warning" for problem in looked.problems)

@@ -25,13 +25,17 @@ class Looked(NamedTuple):
 
 
 def look(
-    host: Host | None, engines: Mapping[str, EngineFacts], machine: Machine | None = None
+    host: Host | None,
+    engines: Mapping[str, EngineFacts],
+    machine: Machine | None = None,
+    cache: Path | None = None,
 ) -> Looked:
     """The host with its accelerators: the declared ones, or else those that are found.
 
     Declared devices are not looked for, so that a spec that declares them means the same anywhere.
+    Slow tools' answers are kept in the folder `cache` as long as they hold.
     """
-    machine = machine or Machine()
+    machine = machine or Machine(cache=cache)
     facts, problems = host_facts(host, machine.root)
     facts = facts.replace(numa=numa.parse_numa(machine.files(numa.FILES)))
     if host is not None and host.devices is not None:

@@ -10,8 +10,11 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from llmdecl.facts.cache import Cache, identity
+from llmdecl.facts.hardware.drivers import drivers
 from llmdecl.facts.hardware.probes import FILES, NODES, OF_A_DEVICE, Tool, gpus, wanted
 from llmdecl.facts.hardware.reading import ABSENT, Reading, Said
+from llmdecl.values import Value
 
 _KEPT_BYTES = 8 << 20
 _FILE_BYTES = 1 << 16
@@ -31,11 +34,47 @@ _PASSED = (
 """Not the variables that hide devices: all are looked at."""
 
 
+def _places() -> str:
+    """Where tools are looked for: the user's folders, then those of distributions."""
+    return ":".join(filter(None, (os.environ.get("PATH"), _PLACES)))
+
+
+class _Asked(Value, kw_only=True, frozen=True):
+    argv: tuple[str, ...]
+
+
 class Machine:
     """Files below `root` and, where that is `/`, programs."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(self, root: Path = Path("/"), cache: Path | None = None) -> None:
         self.root = root
+        self._kept = Cache(cache, "probe")
+
+    def ask(self, tool: Tool) -> Said:
+        """What a tool says, or what it said last time when that holds and went well."""
+        program = self._program(tool)
+        if program is None:
+            return ABSENT
+        if not tool.lasting:
+            return self.run(tool)
+        try:
+            key = (_Asked(argv=tool.argv), identity(Path(program)), drivers(self.root))
+        except OSError:
+            return self.run(tool)
+        said = self._kept.get(key, Said)
+        if said is None:
+            said = self.run(tool)
+            if said.ok:
+                self._kept.put(key, said)
+        return said
+
+    def _program(self, tool: Tool) -> str | None:
+        """The file to start; only this machine's own programs are."""
+        if self.root != Path("/"):
+            return None
+        if tool.argv[0] == "{python}":
+            return sys.executable
+        return shutil.which(tool.argv[0], path=_places())
 
     def files(self, patterns: Iterable[str]) -> dict[str, str | None]:
         """Texts by path; a file that vanishes or has nothing to say is left out."""
@@ -62,16 +101,11 @@ class Machine:
 
     def run(self, tool: Tool) -> Said:
         """What a tool says; it gets no input, and its session ends with it or at its limit."""
-        places = ":".join(filter(None, (os.environ.get("PATH"), _PLACES)))
-        program = (
-            sys.executable
-            if tool.argv[0] == "{python}"
-            else shutil.which(tool.argv[0], path=places)
-        )
-        if program is None or self.root != Path("/"):
+        program = self._program(tool)
+        if program is None:
             return ABSENT
         environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
-        environment |= {"PATH": places, "LC_ALL": "C.UTF-8"}
+        environment |= {"PATH": _places(), "LC_ALL": "C.UTF-8"}
         if tool.argv[0] == "{python}":
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         with tempfile.TemporaryFile() as output:
@@ -118,6 +152,6 @@ def read(machine: Machine) -> Reading:
     files |= machine.files(f"{folder}/{name}" for folder in folders for name in OF_A_DEVICE)
     reading = reading.replace(files=files)
     while tools := wanted(reading):
-        said = {tool.name: machine.run(tool) for tool in tools}
+        said = {tool.name: machine.ask(tool) for tool in tools}
         reading = reading.replace(tools={**reading.tools, **said})
     return reading

@@ -10,6 +10,8 @@ class Tool(Value, frozen=True, kw_only=True):
     name: str
     argv: tuple[str, ...]
     timeout_s: float = 15.0
+    lasting: bool = False
+    """Its answer holds until the machine, its device nodes or its drivers change."""
 
 
 FILES = (
@@ -38,7 +40,13 @@ OF_A_DEVICE = (
     "drm/card*/lmem_avail_bytes",
 )
 """Below `/sys/bus/pci/devices/ADDRESS/`, of displays and accelerators only."""
-NODES = ("/dev/kfd", "/dev/nvidiactl", "/dev/dxg", "/dev/dri/renderD*")
+VULKAN_DRIVERS = (
+    "/etc/vulkan/icd.d/*.json",
+    "/usr/share/vulkan/icd.d/*.json",
+    "/usr/local/share/vulkan/icd.d/*.json",
+    "/run/opengl-driver/share/vulkan/icd.d/*.json",
+)
+NODES = ("/dev/kfd", "/dev/nvidia*", "/dev/dxg", "/dev/dri/renderD*")
 """Device nodes: never read, only whether this user may open them."""
 
 NVIDIA, AMD, INTEL = 0x10DE, 0x1002, 0x8086
@@ -75,9 +83,13 @@ NVIDIA_SMI_APPS = Tool(
 )
 NVIDIA_SMI_LIST = Tool(name="nvidia-smi-list", argv=("nvidia-smi", "-L"))
 NVIDIA_SMI_XML = Tool(name="nvidia-smi-xml", argv=("nvidia-smi", "-q", "-x"))
-ROCMINFO = Tool(name="rocminfo", argv=("rocminfo",))
-AMD_SMI = Tool(name="amd-smi", argv=("amd-smi", "static", "--asic", "--bus", "--vram", "--json"))
-VULKANINFO = Tool(name="vulkaninfo", argv=("vulkaninfo",))
+ROCMINFO = Tool(name="rocminfo", argv=("rocminfo",), lasting=True)
+AMD_SMI = Tool(
+    name="amd-smi",
+    argv=("amd-smi", "static", "--asic", "--bus", "--vram", "--json"),
+    lasting=True,
+)
+VULKANINFO = Tool(name="vulkaninfo", argv=("vulkaninfo",), lasting=True)
 VULKANINFO_SUMMARY = Tool(name="vulkaninfo-summary", argv=("vulkaninfo", "--summary"))
 
 
