@@ -1,6 +1,6 @@
 """Spec, facts and lock to plan and artefacts. Pure: the same values in, the same bytes out."""
 
-from llmdecl.diagnostics import Diagnostic
+from llmdecl.diagnostics import Diagnostic, has_errors
 from llmdecl.emit.artefact import ArtefactSet
 from llmdecl.emit.table import emit_plan
 from llmdecl.facts.model import Facts
@@ -26,5 +26,7 @@ def compile_spec(spec: Spec, facts: Facts, lock: Lock) -> Compiled:
         return Compiled(plan=None, artefacts=(), diagnostics=found)
     artefacts, problems = emit_plan(plan)
     return Compiled(
-        plan=None if problems else plan, artefacts=artefacts, diagnostics=(*found, *problems)
+        plan=None if has_errors(problems) else plan,
+        artefacts=artefacts,
+        diagnostics=(*found, *problems),
     )

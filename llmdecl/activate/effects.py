@@ -40,6 +40,7 @@ MODEL: Mapping[str, Effect] = {
     "environment": Effect.MODEL,
     "weights": Effect.FETCH,
     "socket": Effect.MODEL,
+    "port": Effect.MODEL,
     "n_ctx": Effect.MODEL,
     "n_ctx_slot": Effect.ROUTER,
     "parallel": Effect.ROUTER,  # the engine's slots are among the settings
@@ -71,6 +72,8 @@ ENGINE: Mapping[str, Effect] = {
 }
 
 ROUTER: Mapping[str, Effect] = {
+    "kind": Effect.STACK,
+    "path": Effect.ROUTER,
     "drain_timeout_s": Effect.ROUTER,
     "queue_timeout_s": Effect.ROUTER,
     "queue_size": Effect.ROUTER,

@@ -186,6 +186,14 @@ STATE_UNWRITABLE = Rule(
 of this stack: name a folder of your own with `--state-dir` or LLMDECL_STATE_DIR, or free some
 space.""",
 )
+FOREIGN_ROUTER = Rule(
+    "LD627",
+    "router-not-ours",
+    Severity.ERROR,
+    """The spec's `router.kind` names a router that this version writes a configuration for but does
+not run: `llmdecl compile -o DIR` writes it, and its head says how it is started. `apply` runs our
+own router.""",
+)
 
 RULES: tuple[Rule, ...] = (
     UNQUOTABLE_FOLDER,
@@ -214,4 +222,5 @@ RULES: tuple[Rule, ...] = (
     MODEL_REFUSED,
     NO_ROOM,
     STATE_UNWRITABLE,
+    FOREIGN_ROUTER,
 )

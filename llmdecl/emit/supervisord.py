@@ -1,11 +1,17 @@
 """supervisord: one program a model, started by the router alone; one program for the router.
+llama-swap in the router's place starts models itself.
 
 supervisord hands its environment to programs, so models run through `env -i`. Model programs are
 never restarted by supervisord: one that can't bind would be respawned once a second for ever.
 """
 
+import hashlib
+from collections.abc import Iterable
+
+from llmdecl.emit import llama_swap
 from llmdecl.emit.artefact import Artefact, ArtefactSet
 from llmdecl.emit.dialects.supervisord import ROOTS, command, section
+from llmdecl.emit.doors import door, listen
 from llmdecl.plan.model import ModelPlan, Plan, Root, Word
 
 STATE, RUN = ROOTS[Root.STATE], ROOTS[Root.RUN]
@@ -21,12 +27,27 @@ a constant keeps edits of that key from restarting it."""
 
 OPEN_FILES = 1024
 
+OUR_ROUTER = (
+    '"%(ENV_LLMDECL_PYTHON)s"',
+    "-m",
+    "llmdecl.router",
+    "--config",
+    f'"{STATE}/wanted/router.json"',
+    "--run",
+    f'"{RUN}"',
+    "--logs",
+    f'"{STATE}/logs"',
+)
+
 
 def emit(plan: Plan) -> ArtefactSet:
     """`supervisord.conf`, `router.conf` and `models/NAME.conf`, below `supervisord/`."""
+    swaps = plan.router.kind == "llama-swap"
+    models = () if swaps else plan.models
+    router = _router(_llama_swap(plan) if swaps else OUR_ROUTER)
     return (
-        *(Artefact(path=f"supervisord/models/{m.name}.conf", text=_model(m)) for m in plan.models),
-        Artefact(path="supervisord/router.conf", text=_router()),
+        *(Artefact(path=f"supervisord/models/{m.name}.conf", text=_model(m)) for m in models),
+        Artefact(path="supervisord/router.conf", text=router),
         Artefact(path="supervisord/supervisord.conf", text=_supervisord()),
     )
 
@@ -63,19 +84,24 @@ def _supervisord() -> str:
     )
 
 
-def _router() -> str:
-    """The router: started with supervisord, restarted when it dies, given time to drain."""
-    words = (
-        '"%(ENV_LLMDECL_PYTHON)s"',
-        "-m",
-        "llmdecl.router",
-        "--config",
-        f'"{STATE}/wanted/router.json"',
-        "--run",
-        f'"{RUN}"',
-        "--logs",
-        f'"{STATE}/logs"',
+def _llama_swap(plan: Plan) -> tuple[Word | str, ...]:
+    """With the digest of its configuration: it is started anew when that changes, and never left
+    with what an earlier one said."""
+    entrance = door(plan)
+    text = llama_swap.emit(plan)[0].text
+    return (
+        "/usr/bin/env",
+        Word(text=f"LLMDECL_DIGEST={hashlib.sha256(text.encode()).hexdigest()}"),
+        Word(text=plan.router.path or ""),
+        "-config",
+        f'"{STATE}/wanted/{llama_swap.PATH}"',
+        "-listen",
+        Word(text=listen(entrance) if entrance else ""),
     )
+
+
+def _router(words: Iterable[Word | str]) -> str:
+    """The router: started with supervisord, restarted when it dies, given time to drain."""
     return section(
         "program:router",
         command=command(words),

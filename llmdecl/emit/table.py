@@ -2,40 +2,64 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from llmdecl.diagnostics import Diagnostic
-from llmdecl.emit import router, supervisord
+from llmdecl.diagnostics import Diagnostic, has_errors
+from llmdecl.emit import llama_swap, router, supervisord
 from llmdecl.emit.artefact import ArtefactSet
-from llmdecl.emit.dialects.supervisord import refused
+from llmdecl.emit.dialects import llama_swap as llama_swap_text
+from llmdecl.emit.dialects import supervisord as supervisord_text
+from llmdecl.emit.losses import losses
 from llmdecl.emit.rules import UNWRITABLE
-from llmdecl.plan.model import Plan
+from llmdecl.plan.model import ModelPlan, Plan
 
 Emitter = Callable[[Plan], ArtefactSet]
 
 EMITTERS: Mapping[str, Emitter] = {
-    "router": router.emit,
+    "llama-swap": llama_swap.emit,
+    "llmdecl": router.emit,
     "supervisord": supervisord.emit,
 }
+"""By what the spec calls them: kinds of router and of manager."""
 
 
 def emit_plan(plan: Plan) -> tuple[ArtefactSet, tuple[Diagnostic, ...]]:
     """All artefacts of a plan, sorted by path; none when some text can't be written."""
     problems = tuple(_unwritable(plan))
-    if problems:
+    if plan.router.kind == "llama-swap":
+        problems += tuple(losses(plan))
+    if has_errors(problems):
         return (), problems
-    targets = ("router", plan.manager)
+    targets = (plan.router.kind, plan.manager) if plan.router.runs else (plan.router.kind,)
     artefacts = [artefact for target in targets for artefact in EMITTERS[target](plan)]
-    return tuple(sorted(artefacts, key=lambda artefact: artefact.path)), ()
+    return tuple(sorted(artefacts, key=lambda artefact: artefact.path)), problems
 
 
 def _unwritable(plan: Plan) -> Iterator[Diagnostic]:
-    """Texts that the manager's language can't carry."""
+    """Texts that the language of whoever starts models can't carry."""
+    swaps = plan.router.kind == "llama-swap"
+    whose = "llama-swap" if swaps else "supervisord"
+    refused = llama_swap_text.refused_word if swaps else supervisord_text.refused
     for model in plan.models:
-        texts = [(word.text, s.address) for s in model.settings for word in s.values]
-        at = next((s.address for s in model.settings if s.flag == "--alias"), model.name)
-        texts += [(text, f"{at}.environment") for pair in model.environment for text in pair]
-        texts.append((model.executable.text, f"engines.{model.engine}"))
-        for text, address in texts:
+        for text, address in _words(model):
             problem = refused(text)
             if problem is not None:
-                summary = f"`{model.name}` has {problem} in {text!r}, which supervisord can't carry"
+                summary = f"`{model.name}` has {problem} in {text!r}, which {whose} can't carry"
                 yield UNWRITABLE.at(address, summary)
+        for alias in model.aliases if swaps else ():
+            problem = llama_swap_text.refused_value(alias)
+            if problem is not None:
+                summary = f"`{model.name}` has {problem} in {alias!r}, which {whose} can't carry"
+                yield UNWRITABLE.at(f"{model.address}.aliases", summary)
+    problem = supervisord_text.refused(plan.router.path or "")
+    if problem is not None:
+        yield UNWRITABLE.at("router.path", f"the path has {problem}, which supervisord can't carry")
+
+
+def _words(model: ModelPlan) -> Iterator[tuple[str, str]]:
+    """Every text of a model's command line, and where it comes from."""
+    for setting in model.settings:
+        for word in setting.values:
+            yield word.text, setting.address
+    for pair in model.environment:
+        for text in pair:
+            yield text, f"{model.address}.environment"
+    yield model.executable.text, f"engines.{model.engine}"

@@ -47,6 +47,8 @@ def plan_router(router: Router | None) -> RouterPlan:
     """Limits of the router, filled in."""
     given = router or Router.model_validate({})
     return RouterPlan(
+        kind=given.kind or "llmdecl",
+        path=given.path,
         drain_timeout_s=_or(given.drain_timeout, DRAIN_TIMEOUT_S),
         queue_timeout_s=_or(given.queue_timeout, QUEUE_TIMEOUT_S),
         queue_size=given.queue_size or QUEUE_SIZE,

@@ -7,6 +7,9 @@ from typing import Literal
 from llmdecl.memory.model import MemoryPart as MemoryPart  # noqa: PLC0414  # part of a plan
 from llmdecl.values import Value
 
+LOOPBACK = "127.0.0.1"
+"""The host of what listens on ports and is nobody else's business."""
+
 
 class Root(StrEnum):
     """A folder that only the machine knows. Emitters render it in their language."""
@@ -88,7 +91,8 @@ class ModelPlan(Value, frozen=True, kw_only=True):
     `settings` and `environment` in the order they are passed. `digest` is a SHA-256 over all that
     the process reads (argv, environment, weights, engine): equal digests mean the running process
     is as planned. `n_ctx_slot` is what one request may use, `n_ctx` what the engine is given.
-    `socket` is a file name in the run folder. `ttl_s` is `None` for never.
+    `socket` is a file name in the run folder; it listens on `port` of loopback instead where there
+    is one. `ttl_s` is `None` for never.
     """
 
     name: str
@@ -112,10 +116,16 @@ class ModelPlan(Value, frozen=True, kw_only=True):
     """Default: what plans without it meant, everything on the CPU."""
     alone: bool = False
     """Never shares a device with another model; without devices, not the CPU."""
+    port: int | None = None
     memory: tuple[MemoryPart, ...]
     digest: str
     reasons: Mapping[str, str]
     """Why `ttl`, `load`, `task` ... are as they are, by spec key: what no flag carries."""
+
+    @property
+    def address(self) -> str:
+        """`models.NAME`, as the spec would write it."""
+        return next((s.address for s in self.settings if s.flag == "--alias"), self.name)
 
     def argv(self) -> tuple[Word, ...]:
         """Executable and arguments, as passed."""
@@ -154,12 +164,21 @@ class EnginePlan(Value, frozen=True, kw_only=True):
 
 
 class RouterPlan(Value, frozen=True, kw_only=True):
-    """Limits of the router; seconds and counts."""
+    """Which router, and its limits; seconds and counts. `path` is the binary of one that is not
+    ours; `None`: nobody said, so it can be written for but not run."""
+
+    kind: Literal["llmdecl", "llama-swap"] = "llmdecl"
+    path: str | None = None
 
     drain_timeout_s: float
     queue_timeout_s: float
     queue_size: int
     min_residency_s: float
+
+    @property
+    def runs(self) -> bool:
+        """Whether a manager can start it."""
+        return self.kind == "llmdecl" or self.path is not None
 
 
 class Budget(Value, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from llmdecl.plan.placed import place
 from llmdecl.plan.subject import HostPlan, Resolved, Subject
 from llmdecl.plan.supply import Pinned, PinnedEngine, pinned_weights
 from llmdecl.spec.address import address
+from llmdecl.spec.ports import model_ports
 from llmdecl.spec.schema import Draft, Mmproj, Model, Spec
 from llmdecl.store.model import Lock
 
@@ -79,6 +80,7 @@ def resolve_model(
         weights.gguf,
         model=Choice(weights.word, weights.address, "the pinned weights"),
         socket=socket_name(name),
+        port=model_ports(spec, lock.ports).get(name),
         cores=host.cores,
         draft=_draft(name, model.draft, draft),
         mmproj=_mmproj(name, model.mmproj, mmproj),
@@ -180,6 +182,7 @@ def refit(subject: Subject, model: Model) -> Subject:
         subject.gguf,
         model=subject.server.model,
         socket=subject.server.socket,
+        port=subject.server.port,
         cores=subject.host.cores,
         draft=subject.server.draft,
         mmproj=subject.server.mmproj,

@@ -139,6 +139,7 @@ def _model(subject: Subject) -> ModelPlan:
         environment=subject.environment,
         weights=_weights(subject),
         socket=subject.server.socket,
+        port=subject.server.port,
         n_ctx=subject.run.n_ctx,
         n_ctx_slot=context.n_ctx_slot,
         parallel=context.parallel.value,

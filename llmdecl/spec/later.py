@@ -20,7 +20,7 @@ LATER_CHOICES: Mapping[str, tuple[str, ...]] = {
     "llama.cpp": ("llamafile", "vllm", "command"),
     "pypi": ("source", "nix"),
     "supervisord": ("systemd", "systemd-user"),
-    "llmdecl": ("llama-swap", "llama-server"),
+    "llmdecl": ("llama-server",),
     "openai": ("anthropic", "ollama"),
 }
 """By the first word that this version takes in their place."""

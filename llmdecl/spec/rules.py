@@ -273,6 +273,13 @@ RELATIVE_KEYS_FILE = Rule(
     """The router reads the file of keys, and runs in no folder of yours: the path is absolute, and
 `~` is not expanded. Keys themselves are never in the spec.""",
 )
+RELATIVE_ROUTER_PATH = Rule(
+    "LD159",
+    "router-path-relative",
+    _E,
+    """The manager starts the router's binary, and runs in no folder of yours: the path is absolute,
+and `~` is not expanded.""",
+)
 UBATCH_ABOVE_BATCH = Rule(
     "LD147",
     "ubatch-above-batch",
@@ -391,6 +398,7 @@ RULES: tuple[Rule, ...] = (
     LATER_SOURCE,
     DUPLICATE_DEVICE,
     RELATIVE_KEYS_FILE,
+    RELATIVE_ROUTER_PATH,
     UBATCH_ABOVE_BATCH,
     CONTROL_CHARACTER,
     BAD_VARIABLE,

@@ -466,7 +466,15 @@ class Manager(Table):
 class Router(Table):
     """What routes requests and decides who is in memory."""
 
-    kind: Literal["llmdecl"] | None = Field(None, description="default `llmdecl`")
+    kind: Literal["llmdecl", "llama-swap"] | None = Field(
+        None,
+        description="default `llmdecl`; `llama-swap`: that program, with a configuration written "
+        "for it; what it cannot express is said",
+    )
+    path: Text | None = Field(
+        None,
+        description="absolute path of the `llama-swap` binary; `compile` does without",
+    )
     drain_timeout: Annotated[Duration, Field(le=3600)] | None = Field(
         None,
         description="how long requests in flight may hold up a stop; at most an hour; "

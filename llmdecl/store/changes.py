@@ -1,9 +1,10 @@
 """What differs between two locks, in words. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from llmdecl.spec.address import address
 from llmdecl.spec.schema import PypiEngine
 from llmdecl.store.model import Lock, LockedEngine, LockedWeights
 from llmdecl.store.wanted import Wanted, WantedEngine
@@ -40,8 +41,8 @@ def describe_engine(engine: LockedEngine) -> str:
 
 
 def compare(before: Lock, after: Lock) -> tuple[Change, ...]:
-    """Everything that is added, gone or pinned otherwise; engines first, then weights."""
-    return (*_engines(before, after), *_weights(before, after))
+    """Everything that is added, gone or pinned otherwise: engines, weights, ports."""
+    return (*_engines(before, after), *_weights(before, after), *ports(before, after.ports))
 
 
 def _engines(before: Lock, after: Lock) -> Iterator[Change]:
@@ -76,6 +77,19 @@ def _weights(before: Lock, after: Lock) -> Iterator[Change]:
             yield Change("~", source, f"sha256 {short(old.digest)} -> {short(new.digest)}")
         elif old is not None and new is not None and old != new:
             yield Change("~", source, "what is known of the file is read anew")
+
+
+def ports(before: Lock, after: Mapping[str, int]) -> Iterator[Change]:
+    """Ports of models that the lock has not, has no use for, or has otherwise."""
+    for name in sorted({*before.ports, *after}):
+        old, new = before.ports.get(name), after.get(name)
+        what = address("models", name)
+        if old is None:
+            yield Change("+", what, f"port {new}")
+        elif new is None:
+            yield Change("-", what, f"port {old}, no longer needed")
+        elif old != new:
+            yield Change("~", what, f"port {old} -> {new}")
 
 
 def pins(wants: WantedEngine, locked: LockedEngine) -> bool:

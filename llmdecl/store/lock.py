@@ -72,6 +72,7 @@ def _implausible(lock: Lock) -> Iterator[str]:
             yield f"engine `{name}` does not stay in its folder"
         if package and not _PLAIN.fullmatch(package.name):
             yield f"`{package.name}` is not the name of a package"
+    yield from (f"`{n}` has port {p}" for n, p in lock.ports.items() if not 1 <= p <= 65535)
 
 
 def _of_package(package: LockedPackage | None) -> list[str]:

@@ -63,8 +63,12 @@ class LockedEngine(Value, kw_only=True, frozen=True):
 
 
 class Lock(Value, kw_only=True, frozen=True):
-    """`llmdecl.lock`: weights by source as written in the spec, engines by name."""
+    """`llmdecl.lock`: weights by source as written in the spec, engines by name.
+
+    `ports` are TCP ports of models by name, where the router needs them: once given, they stay.
+    """
 
     schema: int = 1
     weights: Mapping[str, LockedWeights] = {}
     engines: Mapping[str, LockedEngine] = {}
+    ports: Mapping[str, int] = {}

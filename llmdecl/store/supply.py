@@ -14,9 +14,10 @@ from pathlib import Path
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.paths import Folders
 from llmdecl.sources.pip import Pip
+from llmdecl.spec.ports import model_ports
 from llmdecl.spec.schema import PathEngine, Spec
 from llmdecl.store import jobs
-from llmdecl.store.changes import Change, behind, pins, weights_bytes
+from llmdecl.store.changes import Change, behind, pins, ports, weights_bytes
 from llmdecl.store.engines import Engines
 from llmdecl.store.jobs import Job
 from llmdecl.store.model import Lock, LockedEngine, LockedWeights
@@ -70,6 +71,7 @@ def lock_stack(
     lock = Lock(
         engines={each[0]: each[1] for each in new_engines if each},
         weights={each[0]: each[1] for each in new_weights if each},
+        ports=model_ports(spec, former.ports),
     )
     warned = (each[2] for each in (*new_engines, *new_weights) if each)
     warnings = tuple(problem for found in warned for problem in found)
@@ -115,7 +117,7 @@ def stale(
         return (Change("+", "llmdecl.lock", "does not exist"),)
     wants = wanted(spec)
     weights, engines, pip = _room(base, folders, None, tools)
-    found = list(behind(wants, lock))
+    found = [*behind(wants, lock), *ports(lock, model_ports(spec, lock.ports))]
 
     def look(address: str, work: Callable[[], object]) -> None:
         _, problems = jobs.run(pip, [Job(address, work)])

@@ -6,6 +6,7 @@ import stat
 import pytest
 from supply_kit import ELF, TOOLS, engine, folders, sha256, spec, wheel
 
+from llmdecl.spec.schema import Spec
 from llmdecl.store.changes import compare
 from llmdecl.store.model import Lock
 from llmdecl.store.store import Store
@@ -320,3 +321,27 @@ def test_unwritable_store(tiny, tmp_path):
     (tmp_path / "store").write_bytes(b"a file")
     problems = lock(spec({"m": SOURCE}), tmp_path, folders(tmp_path))[1]
     assert codes(problems) == ["LD419"]
+
+
+def test_ports_of_models(tiny, tmp_path, where):
+    """With a router that dials no sockets each model's port is pinned, and stays when others come;
+    another router needs none."""
+    ours = spec(**STACK)
+    assert good(lock(ours, tmp_path, where)).ports == {}
+    swap = Spec.model_validate_json(
+        ours.model_dump_json(by_alias=True, exclude_none=True)[:-1]
+        + ',"router":{"kind":"llama-swap"}}'
+    )
+    first = good(lock(swap, tmp_path, where))
+    assert list(first.ports) == ["tiny"]
+    moved = first.replace(ports={"tiny": 20001})
+    again = good(lock(swap, tmp_path, where, moved))
+    assert again.ports == {"tiny": 20001}
+    assert stale(swap, moved, tmp_path, where, tools=TOOLS) == ()
+    without = first.replace(ports={})
+    assert [str(each) for each in stale(swap, without, tmp_path, where, tools=TOOLS)] == [
+        f"+ models.tiny  port {first.ports['tiny']}"
+    ]
+    assert [each.text for each in compare(first, without)] == [
+        f"port {first.ports['tiny']}, no longer needed"
+    ]

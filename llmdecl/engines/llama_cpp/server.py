@@ -23,7 +23,7 @@ from llmdecl.facts.model import GgufFacts
 from llmdecl.memory.hparams import Shape, shape_of
 from llmdecl.memory.model import RunParameters
 from llmdecl.memory.parameters import run_parameters
-from llmdecl.plan.model import Root, Setting, Word
+from llmdecl.plan.model import LOOPBACK, Root, Setting, Word
 from llmdecl.spec.address import address
 
 
@@ -35,6 +35,7 @@ class Server:
     shape: Shape
     model: Choice[Word]
     socket: str
+    port: int | None
     context: Context
     computing: Computing
     positions: Positions
@@ -50,12 +51,14 @@ def decide_server(
     *,
     model: Choice[Word],
     socket: str,
+    port: int | None = None,
     cores: int,
     draft: DraftChoice | None,
     mmproj: MmprojChoice | None,
     lora: tuple[LoraChoice, ...],
 ) -> Server:
-    """All settings of one model. `socket` is a file name in the run folder."""
+    """All settings of one model. `socket` is a file name in the run folder; `port` is on loopback,
+    and takes its place."""
     shape = shape_of(gguf)
     dialogue = decide_dialogue(pick, gguf)
     positions = decide_positions(pick)
@@ -73,6 +76,7 @@ def decide_server(
         shape=shape,
         model=model,
         socket=socket,
+        port=port,
         context=context,
         computing=computing,
         positions=positions,
@@ -122,8 +126,7 @@ def server_settings(
     to = Writer(table)
     at = address("models", server.name)
     to.path(server.model, "--model")
-    socket = Word(text=f"/{server.socket}", root=Root.RUN)
-    to.path(Choice(socket, at, "a private socket, named after the model"), "--host")
+    _write_listen(server, at, to)
     to.value(Choice(server.name, at, "answers name the model, not its file"), "--alias")
     write_context(server.context, to)
     write_placing(placing, to)
@@ -138,3 +141,13 @@ def server_settings(
     write_mmproj(server.mmproj, placing, at, to)
     write_closed(at, to)
     return tuple(to.settings), tuple(to.lacking)
+
+
+def _write_listen(server: Server, at: str, to: Writer) -> None:
+    """Where it answers: nobody but the user's own processes, or at least nobody on other hosts."""
+    if server.port is None:
+        socket = Word(text=f"/{server.socket}", root=Root.RUN)
+        to.path(Choice(socket, at, "a private socket, named after the model"), "--host")
+        return
+    to.value(Choice(LOOPBACK, at, "the router dials no unix sockets"), "--host")
+    to.value(Choice(server.port, at, "a port of its own, which stays"), "--port")

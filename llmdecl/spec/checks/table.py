@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from llmdecl.diagnostics import Diagnostic
-from llmdecl.spec.checks import endpoints, engines, host, models, names, settings, strings
+from llmdecl.spec.checks import endpoints, engines, host, models, names, router, settings, strings
 from llmdecl.spec.schema import Spec
 
 CHECKS: tuple[Callable[[Spec], Iterator[Diagnostic]], ...] = (
@@ -13,5 +13,6 @@ CHECKS: tuple[Callable[[Spec], Iterator[Diagnostic]], ...] = (
     models.check,
     settings.check,
     endpoints.check,
+    router.check,
     strings.check,
 )
