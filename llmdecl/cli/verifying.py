@@ -15,6 +15,7 @@ Measured = dict[str, dict[str, int]]
 
 FIELDS = {
     "weights": "weights",
+    "repacked": "weights",
     "kv-cache": "kv_cache",
     "recurrent": "recurrent",
     "output": "output",
