@@ -2,11 +2,12 @@
 
 import pytest
 
+from llmdecl.cli.views.facts import show_facts
 from llmdecl.facts.hardware import look
 from llmdecl.facts.hardware.devices import devices_of
 from llmdecl.facts.hardware.engines import judged
 from llmdecl.facts.hardware.machine import read
-from llmdecl.facts.model import DeviceFacts
+from llmdecl.facts.model import DeviceFacts, Facts
 from llmdecl.plan.host import host_plan
 from llmdecl.spec.schema import Host
 from llmdecl.values import from_json, to_json
@@ -370,12 +371,21 @@ def test_an_engine_that_was_not_asked_says_nothing():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_view_has_a_line_a_device(name, capsys):
     """Every device with its id and name."""
-    from llmdecl.cli.views.facts import show_facts
-    from llmdecl.facts.model import Facts
-
-    looked = look(None, {}, Recorded(DATA / name))
-    show_facts(Facts(host=looked.host, engines={}, weights={}))
+    host = shown_host(name)
+    show_facts(Facts(host=host, engines={}, weights={}))
     shown = capsys.readouterr().out
-    for device in looked.host.devices:
+    for device in host.devices:
         assert f"\n{device.id} " in shown
         assert device.name in shown
+
+
+def test_the_view_tells_carve_out_and_shared_memory(capsys):
+    """Of a processor's graphics both kinds, by the backend that gives them."""
+    show_facts(Facts(host=shown_host("strix-halo"), engines={}, weights={}))
+    shown = capsys.readouterr().out
+    assert "gpu0: its memory is the host's\n" in shown
+    assert "gpu0: through vulkan it has 100.0 GiB, 4.0 GiB of it set apart" in shown
+
+
+def shown_host(name):
+    return look(None, {}, Recorded(DATA / name)).host

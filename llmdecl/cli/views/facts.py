@@ -85,7 +85,7 @@ def _row(device: DeviceFacts) -> list[str]:
         _size(device.free_bytes),
         "declared" if device.declared else "integrated" if device.integrated else "discrete",
         printable(device.architecture or _UNKNOWN),
-        ", ".join(device.backends) or device.backend,
+        ", ".join(dict.fromkeys((device.backend, *device.backends))),
         device.pci or device.endpoint or _UNKNOWN,
         printable(device.driver or _UNKNOWN),
     ]
@@ -96,12 +96,20 @@ def _more(device: DeviceFacts) -> Iterator[str]:
     if device.uuid:
         yield device.uuid
     if device.shares_host_memory:
-        own = device.dedicated_bytes or 0
-        also = f", {format_bytes(own)} of it set apart for the device" if own else ""
-        yield f"its memory is the host's{also}"
+        yield f"its memory is the host's{_set_apart(device)}"
+    for backend in device.backends:
+        other = device.through(backend)
+        if other.memory_bytes != device.memory_bytes:
+            size = format_bytes(other.memory_bytes)
+            yield f"through {backend} it has {size}{_set_apart(other)}"
     for use in device.used_by:
         whose = " of llmdecl" if use.own else ""
         yield f"in use: {_size(use.bytes)} by {use.name or 'a process'} ({use.pid}){whose}"
+
+
+def _set_apart(device: DeviceFacts) -> str:
+    own = device.dedicated_bytes or 0
+    return f", {format_bytes(own)} of it set apart for the device" if own else ""
 
 
 def _here(engine: EngineFacts) -> str:
