@@ -50,5 +50,10 @@ def weights(values: tuple[WeightsPlan, ...]) -> str:
 
 
 def claims(parts: tuple[MemoryPart, ...]) -> str:
-    """The sum of all parts."""
-    return format_bytes(sum(part.bytes for part in parts))
+    """The sum of all parts, pool by pool where there are several."""
+    sums: dict[str, int] = {}
+    for part in parts:
+        sums[part.pool] = sums.get(part.pool, 0) + part.bytes
+    if len(sums) < 2:
+        return format_bytes(sum(sums.values()))
+    return ", ".join(f"{format_bytes(size)} of {pool}" for pool, size in sums.items())

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from llmdecl.backends.table import BACKENDS
-from llmdecl.facts.model import DeviceFacts, HostFacts
+from llmdecl.facts.model import DeviceFacts, EngineDevice, HostFacts
 from llmdecl.plan.model import DevicePlan
 from llmdecl.spec.schema import Device, Host
 
@@ -17,21 +17,33 @@ def host_devices(spec: Host | None, facts: HostFacts) -> tuple[DeviceFacts, ...]
     """Declared devices replace detected ones."""
     if spec is None or spec.devices is None:
         return facts.devices
-    known = {device.id: device for device in facts.devices}
-    return tuple(known.get(device.id) or _facts(device) for device in spec.devices)
+    return tuple(_facts(device) for device in spec.devices)
 
 
 def reached(
-    devices: Iterable[DeviceFacts], backends: Collection[str] | None
+    devices: Iterable[DeviceFacts],
+    backends: Collection[str] | None,
+    listed: Collection[EngineDevice] | None = None,
 ) -> tuple[DevicePlan, ...]:
-    """Devices as an engine with these backends reaches them, each by its best; `None`: any."""
-    return tuple(_numbered(_through(devices, backends)))
+    """Devices as an engine with these backends reaches them, each by its best; `None`: any.
+
+    Of detected devices only those count that it has `listed`, if it was asked.
+    """
+    return tuple(_numbered(_through(devices, backends, listed)))
 
 
 def _through(
-    devices: Iterable[DeviceFacts], backends: Collection[str] | None
+    devices: Iterable[DeviceFacts],
+    backends: Collection[str] | None,
+    listed: Collection[EngineDevice] | None,
 ) -> Iterator[DeviceFacts]:
     for device in devices:
+        if listed is not None and not device.declared:
+            lines = [line for line in listed if line.id == device.id]
+            line = min(lines, key=lambda line: BACKENDS[line.backend].rank, default=None)
+            if line is not None:
+                yield device.through(line.backend).replace(engine_index=line.index)
+            continue
         ways = dict.fromkeys((device.backend, *device.backends))
         best = next((way for way in ways if backends is None or way in backends), None)
         if best == device.backend:

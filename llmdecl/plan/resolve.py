@@ -99,7 +99,7 @@ def resolve_model(
         gguf=weights.gguf,
         draft=draft,
         mmproj=mmproj,
-        reach=reached(host.found, engine.backends),
+        reach=reached(host.found, engine.backends, engine.listed),
         loras=tuple(rest),
         server=server,
         wishes=decide_wishes(pick),

@@ -40,7 +40,8 @@ def layer_sizes(
             if block < unread:
                 sizes[block] += each
                 experts[block] += each if is_expert(group.name) else 0
-    sizes[blocks] = output["output.weight"] or output["token_embd.weight"]
+    if not shape.encoder:
+        sizes[blocks] = output["output.weight"] or output["token_embd.weight"]
     caches = _caches(shape, run) if kv_offload else ()
     for block, size in enumerate(caches[:blocks]):
         sizes[block] += size

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from llmdecl.engines.flags import FlagTable
-from llmdecl.facts.model import Facts, GgufFacts, Presence
+from llmdecl.facts.model import EngineDevice, Facts, GgufFacts, Presence
 from llmdecl.plan.model import EnginePlan, Root, Word
 from llmdecl.spec.schema import Engine
 from llmdecl.store.changes import pins
@@ -78,6 +78,8 @@ class PinnedEngine:
     """Features of the processor that it can't do without, by the kernel's names."""
     backends: tuple[str, ...] | None
     """ggml backends that it was built with; `None`: nobody knows, and any is believed."""
+    listed: tuple[EngineDevice, ...] | None
+    """What it listed on this machine; `None`: it was not asked."""
     plan: EnginePlan
 
 
@@ -94,6 +96,7 @@ def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> Pinned
             table=FlagTable(locked.flags),
             demands=locked.cpu_features,
             backends=locked.backends,
+            listed=found.devices if found else None,
             plan=EnginePlan(
                 name=name,
                 digest=locked.digest,
@@ -109,6 +112,7 @@ def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> Pinned
         table=FlagTable(found.flags) if found and found.flags else None,
         demands=found.cpu_features if found else (),
         backends=found.backends if found else None,
+        listed=found.devices if found else None,
         plan=EnginePlan(
             name=name,
             digest=digest,
