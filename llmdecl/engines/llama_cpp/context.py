@@ -108,7 +108,7 @@ def _flash_attn(pick: Chooser, type_v: str) -> Choice[bool]:
     if given is not None and given.value != "auto":
         return given.but(given.value == "on", given.reason)
     reason = "a quantised V cache needs it" if type_v not in ("f32", "f16", "bf16") else ""
-    reason = reason or "the processor has it for every layer"
+    reason = reason or "it takes less memory, and every layer has it"
     if given is not None:
         return given.but(value=True, reason=f"auto: {reason}")
     return Choice(value=True, address=pick.address("flash-attn"), reason=reason)
