@@ -19,6 +19,7 @@ Show = Callable[[Any], str]
 
 SHOWN: Mapping[str, Show] = {
     "aliases": phrases.names,
+    "alone": lambda value: str(value).lower(),
     "ttl_s": phrases.duration,
     "start_timeout_s": phrases.duration,
     "system_prompt": lambda text: "unset" if text is None else f"`{phrases.short(text)}`",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from llmdecl.memory.companions import lora_bytes, projector_bytes
 from llmdecl.memory.estimate import (
     keeps_flash_attention,
     model_parts,
@@ -9,7 +10,6 @@ from llmdecl.memory.estimate import (
     total_bytes,
 )
 from llmdecl.memory.model import ON_CPU, MemoryPart, Placement, RunParameters
-from llmdecl.memory.weights import weights_bytes
 from llmdecl.plan.model import DevicePlan
 from llmdecl.plan.sizes import layer_count
 from llmdecl.plan.subject import Resolved
@@ -57,6 +57,7 @@ def _ledger(resolved: Resolved, run: RunParameters, placement: Placement) -> tup
             placement=draft_placement(placement, layer_count(draft.gguf)),
         )
     parts += tuple(_mmproj(resolved, placement))
+    parts += tuple(_loras(resolved, placement))
     parts += process_parts(resolved.gguf, run, placement)
     return parts + tuple(_mirrored(parts, host.devices))
 
@@ -71,14 +72,25 @@ def draft_placement(placement: Placement, layers: int) -> Placement:
 
 
 def _mmproj(resolved: Resolved, placement: Placement) -> Iterator[MemoryPart]:
-    """The projector's weights; what it computes with is not counted yet."""
+    """The projector: whole on the model's first device, or on the host."""
     gguf = resolved.mmproj.gguf if resolved.mmproj else None
     if gguf is None:
         return
     offload = resolved.server.mmproj is None or resolved.server.mmproj.offload.value
     there = placement.devices if offload and placement.n_gpu_layers else ()
     pool = there[0].id if there else "host"
-    yield MemoryPart(pool=pool, part="mmproj", bytes=weights_bytes(gguf), exact=False)
+    took = projector_bytes(gguf)
+    yield MemoryPart(pool=pool, part="mmproj", bytes=took.weights, exact=True)
+    if took.compute:
+        yield MemoryPart(pool=pool, part="mmproj-compute", bytes=took.compute, exact=False)
+
+
+def _loras(resolved: Resolved, placement: Placement) -> Iterator[MemoryPart]:
+    """Adapters: each tensor where the weight is that it adapts."""
+    for lora in resolved.loras:
+        if lora.gguf is not None:
+            for pool, size in lora_bytes(lora.gguf, placement).items():
+                yield MemoryPart(pool=pool, part="lora", bytes=size, exact=False)
 
 
 def _mirrored(parts: Sequence[MemoryPart], devices: Sequence[DevicePlan]) -> Iterator[MemoryPart]:

@@ -128,8 +128,10 @@ SPEC_KEYS = (
 """Keys of the spec that are flags of llama-server."""
 
 
-OF_DEVICES = frozenset({"HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "CUDA_DEVICE_ORDER"})
-"""Further variables by which a driver hides or numbers devices."""
+OF_DEVICES = frozenset(
+    {"HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "CUDA_DEVICE_ORDER", "MTMD_BACKEND_DEVICE"}
+)
+"""Further variables by which devices are hidden, numbered or chosen."""
 
 
 def check_environment(subject: Subject) -> Iterator[Diagnostic]:
