@@ -190,6 +190,7 @@ def plans(draw):
         models.append(
             PLAN.models[0].replace(
                 name=name,
+                aliases=(),
                 memory=tuple(memory),
                 placement=PlacementPlan(devices=tuple(sorted(pools))),
                 alone=draw(st.integers(0, 5)) == 0,

@@ -135,7 +135,7 @@ def _show_ledger(pool: Ledger) -> None:
     for model in pool.models:
         cells = [_cell([p for p in model.parts if p.part == name]) for name in names]
         rows.append([model.name, *cells, format_bytes(model.total_bytes)])
-    what = f"{pool.pool}, {pool.name}" if pool.name else pool.pool
+    what = f"{pool.pool}, {pool.name}" if pool.name not in ("", pool.pool) else pool.pool
     head = [f"memory of {what}", *(name.replace("_", " ") for name in names), "total"]
     table.show(head, rows, right=range(1, len(head)))
     both = total_bytes([part for model in pool.models for part in model.parts], pool.pool)
