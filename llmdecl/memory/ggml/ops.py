@@ -135,6 +135,10 @@ class Graph:
         """Between two numbers."""
         return self._like("CLAMP", a)
 
+    def set_inplace(self, a: Tensor, b: Tensor) -> Tensor:
+        """`b` into a part of `a`."""
+        return Tensor("SET", a.type, a.ne, a.nb, [a, b], a.view or a)
+
     def fill(self, a: Tensor) -> Tensor:
         """A tensor of the same shape that holds one number."""
         return self._like("FILL", a)

@@ -98,6 +98,8 @@ class Context(Graph):
     t_embd: Tensor | None = None
     t_logits: Tensor | None = None
     t_embd_pooled: Tensor | None = None
+    t_h_nextn: Tensor | None = None
+    t_inp_embd: Tensor | None = None
     fused: list[tuple[str, Tensor, int]] = field(default_factory=list)
     """Fused operations with their blocks: llama.cpp checks where each is computed."""
     _weights: dict[tuple[str, int], Tensor] = field(default_factory=dict)
@@ -202,6 +204,7 @@ class Context(Graph):
         self.expand(raw)
         if h.n_embd_inp != h.n_embd:
             cur = self.view_2d(cur, h.n_embd, self.n_tokens, cur.nb[1])
+        self.t_inp_embd = cur
         if h.f_embedding_scale:
             if not cur.contiguous:
                 cur = self.cont(cur)
@@ -832,7 +835,7 @@ class Context(Graph):
         """What `llama_model::build_graph` adds to every architecture's graph."""
         self.build_pooling()
         self.build_dense_out()
-        for tensor in (self.t_logits, self.t_embd, self.t_embd_pooled):
+        for tensor in (self.t_logits, self.t_embd, self.t_embd_pooled, self.t_h_nextn):
             if tensor is not None:
                 tensor.flags |= OUTPUT
 

@@ -58,6 +58,8 @@ class HParams:
         self.n_swa = 0
         self.is_swa = [False] * self.n_layer_all
         self.is_recr = [False] * self.n_layer_all
+        self.marks: list[object] = [None] * self.n_layer_all
+        """What else tells what a block computes (no rope, deepstack): blocks alike look alike."""
         self.n_layer_kv_from_start = -1
         self.n_deepstack_layers = 0
         self.ssm_d_conv = self.number("ssm.conv_kernel")
@@ -189,6 +191,16 @@ class HParams:
     def recr_pattern(self, period: int, *, dense_first: bool = False) -> None:
         """`set_recr_pattern`: of every `period` layers all but one are recurrent."""
         self.is_recr = pattern(self.n_layer, self.n_layer_all, period, dense_first=dense_first)
+
+    def deepstack(self) -> None:
+        """Blocks at the start add rows of the image's embedding (src/llama-hparams.cpp:118)."""
+        count = self.n_deepstack_layers = self.number("n_deepstack_layers")
+        self.n_embd_inp = self.n_embd * (1 + count)
+        self.marks = [il < count for il in range(self.n_layer_all)]
+
+    def no_rope(self, step: int) -> None:
+        """Every `step`-th block does not rotate positions (`n_no_rope_layer_step`)."""
+        self.marks = [(il + 1) % step != 0 for il in range(self.n_layer_all)]
 
     def mamba_state(self) -> None:
         """Convolution and recurrent state of Mamba-like blocks (src/llama-hparams.cpp:208-258)."""

@@ -127,7 +127,7 @@ def _look(model: LoadedModel, site: Site, il: int, *, streams: bool) -> tuple[ob
         )
     return (
         weights, moved, site.layers[il], h.is_swa[il], h.is_recr[il], h.has_kv(il),
-        h.n_head(il), h.n_head_kv(il), h.n_ff(il),
+        h.n_head(il), h.n_head_kv(il), h.n_ff(il), h.marks[il],
     )  # fmt: skip
 
 

@@ -28,6 +28,9 @@ REPACK_ARM = dict.fromkeys(
 )
 """The same for ARM; i8mm machines have dot products too."""
 
+FIRST_BLOCK = frozenset({"per_layer_model_proj", "per_layer_proj_norm"})
+"""Tensors outside the blocks that go where the first block is."""
+
 _BLOCK = re.compile(r"^(?:enc\.|dec\.)?blk\.(\d+)\.(.*)$")
 _SUFFIXES = (".weight", ".bias", ".scale", ".input_scale")
 
@@ -142,6 +145,8 @@ class Site:
         block, base, suffix = split_name(name)
         if block < 0 and layer >= 0:
             block = layer
+        if base in FIRST_BLOCK:
+            block = 0
         place = self._list(block, base)
         for expression, target in self.placement.overrides:
             if re.search(expression, name):

@@ -6,7 +6,29 @@ from dataclasses import dataclass
 from llmdecl.memory.graphs.caches import Memory, attention, hybrid
 from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
-from llmdecl.memory.graphs.models import gemma2, gemma3, llama, openai_moe, qwen2, qwen3, qwen3moe
+from llmdecl.memory.graphs.models import (
+    gemma,
+    gemma2,
+    gemma3,
+    gemma3n,
+    gemma4,
+    gemma_embedding,
+    llama,
+    llama4,
+    mistral3,
+    openai_moe,
+    qwen,
+    qwen2,
+    qwen2moe,
+    qwen2vl,
+    qwen3,
+    qwen3moe,
+    qwen3next,
+    qwen3vl,
+    qwen35,
+    seed_oss,
+    smollm3,
+)
 from llmdecl.memory.graphs.site import Site
 from llmdecl.memory.model import RunParameters
 
@@ -56,12 +78,28 @@ UNKNOWN = Architecture(_no_graph, general_hparams, general_memory)
 """Any other architecture: general rules, nothing exact but its weights."""
 
 ARCHITECTURES: Mapping[str, Architecture] = {
+    "gemma": Architecture(gemma.graph),
+    "gemma-embedding": Architecture(gemma_embedding.graph, gemma_embedding.hparams, no_memory),
     "gemma2": Architecture(gemma2.graph, gemma2.hparams),
     "gemma3": Architecture(gemma3.graph, gemma3.hparams),
+    "gemma3n": Architecture(gemma3n.graph, gemma3n.hparams),
+    "gemma4": Architecture(gemma4.graph, gemma4.hparams),
     "gpt-oss": Architecture(openai_moe.graph, openai_moe.hparams),
     "llama": Architecture(llama.graph),
+    "llama4": Architecture(llama4.graph, llama4.hparams),
+    "mistral3": Architecture(mistral3.graph),
+    "qwen": Architecture(qwen.graph),
     "qwen2": Architecture(qwen2.graph),
+    "qwen2moe": Architecture(qwen2moe.graph),
+    "qwen2vl": Architecture(qwen2.graph, qwen2vl.hparams),
     "qwen3": Architecture(qwen3.graph),
+    "qwen35": Architecture(qwen35.graph, qwen35.hparams, hybrid),
+    "qwen35moe": Architecture(qwen35.graph, qwen35.hparams, hybrid),
     "qwen3moe": Architecture(qwen3moe.graph),
+    "qwen3next": Architecture(qwen3next.graph, qwen3next.hparams, hybrid),
+    "qwen3vl": Architecture(qwen3vl.graph, qwen3vl.hparams),
+    "qwen3vlmoe": Architecture(qwen3vl.graph, qwen3vl.hparams),
+    "seed_oss": Architecture(seed_oss.graph),
+    "smollm3": Architecture(smollm3.graph, smollm3.hparams),
 }
 """By `general.architecture`."""

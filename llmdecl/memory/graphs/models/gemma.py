@@ -1,0 +1,27 @@
+"""gemma (src/models/gemma.cpp)."""
+
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.models.common import output, silu, wanted
+
+
+def graph(g: Context) -> None:
+    """`llama_model_gemma::graph`."""
+    h = g.h
+    cur = g.scale(g.build_inp_embd())
+    inp_pos = g.build_inp_pos()
+    inp_attn = g.build_attn_inp_kv()
+    out_ids = g.build_inp_out_ids()
+    for il in g.keep:
+        w = g.layer(il)
+        residual = cur
+        cur = g.build_norm(cur, w.attn_norm, None, "LLM_NORM_RMS", il)
+        q, k, v = g.build_qkv(w, cur, h.head_v(), h.n_head(), h.n_head_kv(), il)
+        q, k = g.rope(q, inp_pos), g.rope(k, inp_pos)
+        cur = g.build_attn(
+            inp_attn, w.attn_output, None, g.scale(q), k, v, il, wo_s=w.attn_output_s
+        )
+        cur, residual = wanted(g, il, out_ids, cur, residual)
+        sa_out = g.add(cur, residual)
+        cur = g.build_norm(sa_out, w.ffn_norm, None, "LLM_NORM_RMS", il)
+        cur = g.add(silu(g, w, cur, il, op="GELU"), sa_out)
+    output(g, cur)
