@@ -17,6 +17,7 @@ from llmdecl.facts.hardware.cpu import detect_cpu
 from llmdecl.facts.model import GgufFacts
 from llmdecl.memory.allocations import Allocations, allocations, loaded
 from llmdecl.memory.companions import lora_bytes, projector_bytes
+from llmdecl.memory.hparams import shape_of
 from llmdecl.memory.model import HOST, Device, Placement, RunParameters
 from llmdecl.units import format_bytes
 
@@ -93,7 +94,7 @@ def estimated(
     placed = placement_of(
         given, [Device(id=name, backend=kind, free_bytes=size) for name, kind, size in devices]
     )
-    run = parameters_of(given, n_ctx_train=h.n_ctx_train, causal=h.causal, encoder=not h.causal)
+    run = parameters_of(given, shape_of(gguf))
     problems += _unfit(given, gguf, run)
     if has_errors(problems):
         return nothing.with_diagnostics(problems[len(nothing.diagnostics) :])

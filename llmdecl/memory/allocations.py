@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from llmdecl.backends.table import BACKENDS
 from llmdecl.facts.model import GgufFacts
 from llmdecl.memory.general import general_compute_bytes
-from llmdecl.memory.graphs.ledger import Holdings, holdings, output_bytes
-from llmdecl.memory.graphs.simulate import LoadedModel, Reserved, load_model, reserve
-from llmdecl.memory.graphs.site import Site
-from llmdecl.memory.model import HOST, Placement, RunParameters
+from llmdecl.memory.graphs.caches import KvCache, Memory, States
+from llmdecl.memory.graphs.ledger import Holdings, has_output, holdings, output_bytes, plain_bytes
+from llmdecl.memory.graphs.simulate import LoadedModel, Reserved, load_model, reserve, used_tensors
+from llmdecl.memory.graphs.site import Site, split_name
+from llmdecl.memory.graphs.tensor_infos import OPERATION_OF
+from llmdecl.memory.model import HOST, ON_CPU, Placement, RunParameters
 
 REMEMBERED_MODELS = 128
 REMEMBERED_ALLOCATIONS = 4096
@@ -68,6 +70,17 @@ class Allocations:
         return self.places[-1]
 
 
+@dataclass(frozen=True, slots=True)
+class LayerBytes:
+    """Least bytes of each block and then of the output, as they are read; of blocks, the experts.
+
+    Blocks for the prediction of several tokens stay unread, and count nothing.
+    """
+
+    layers: tuple[int, ...]
+    experts: tuple[int, ...]
+
+
 class _Memo:
     """Headers read and placements worked out, newest last: a search asks for many twice."""
 
@@ -112,6 +125,35 @@ def allocations(
         if len(_MEMO.answers) > REMEMBERED_ALLOCATIONS:
             _MEMO.answers.popitem(last=False)
     return answer
+
+
+def layer_bytes(gguf: GgufFacts, run: RunParameters, *, kv_offload: bool = True) -> LayerBytes:
+    """Weights and caches by block: never more than is allocated for it."""
+    model = _MEMO.model(gguf)
+    h = model.h
+    sizes, experts = [0] * (h.n_layer_all + 1), [0] * h.n_layer_all
+    for name, kind, ne in used_tensors(model):
+        block, base, _ = split_name(name)
+        size = plain_bytes(kind, ne)
+        if block >= 0:
+            sizes[block] += size
+            experts[block] += size if OPERATION_OF.get(base) == "MUL_MAT_ID" else 0
+        elif base == "output" or (base == "token_embd" and not sizes[-1] and has_output(model)):
+            sizes[-1] = size
+    if kv_offload:
+        site = Site(ON_CPU, h.n_layer_all, ())
+        memory = model.architecture.memory(h, run, site)
+        held: list[KvCache | States] = [*memory.caches(), *memory.states()]
+        for cache in held:
+            for il, size in cache.layer_bytes():
+                sizes[il] += size
+    return LayerBytes(tuple(sizes), tuple(experts))
+
+
+def context_memory(gguf: GgufFacts, run: RunParameters) -> Memory:
+    """Caches and states of a context, wherever they are."""
+    model = _MEMO.model(gguf)
+    return model.architecture.memory(model.h, run, Site(ON_CPU, model.h.n_layer_all, ()))
 
 
 def one_device(placement: Placement) -> Placement:
@@ -173,7 +215,7 @@ def _place(
 
 def _general(model: LoadedModel, run: RunParameters, site: Site) -> Reserved:
     """An architecture without a graph: a bound for every place."""
-    bound = general_compute_bytes(model.gguf, run)
+    bound = general_compute_bytes(model.h, run)
     streamed = max((size for size in _host_matrices(model, site)), default=0)
     count = len(site.backends)
     return Reserved(

@@ -4,8 +4,13 @@ from collections.abc import Collection, Iterable, Iterator
 
 from llmdecl.backends.table import BACKENDS
 from llmdecl.facts.model import GgufFacts
-from llmdecl.memory.allocations import Allocations, PlaceBytes, allocations
-from llmdecl.memory.hparams import shape_of
+from llmdecl.memory.allocations import (
+    Allocations,
+    PlaceBytes,
+    allocations,
+    context_memory,
+    loaded,
+)
 from llmdecl.memory.model import HOST, ON_CPU, MemoryPart, Placement, RunParameters
 from llmdecl.memory.process import process_bytes
 from llmdecl.memory.prompts import checkpoint_bytes, prompt_cache_bytes
@@ -53,11 +58,11 @@ def process_parts(
     gguf: GgufFacts, run: RunParameters, placement: Placement = ON_CPU
 ) -> tuple[MemoryPart, ...]:
     """What llama-server and its drivers keep beside them, once a process: all bounds."""
-    shape = shape_of(gguf)
+    memory = context_memory(gguf, run)
     rows = [
-        (HOST, "cache-ram", prompt_cache_bytes(shape, run)),
-        (HOST, "checkpoints", checkpoint_bytes(shape, run)),
-        (HOST, "process", process_bytes(shape)),
+        (HOST, "cache-ram", prompt_cache_bytes(memory, run)),
+        (HOST, "checkpoints", checkpoint_bytes(memory, run)),
+        (HOST, "process", process_bytes(loaded(gguf).h.n_vocab)),
     ]
     for device in placement.devices:
         overhead = BACKENDS[device.backend].driver_overhead

@@ -22,6 +22,10 @@ class MemoryPart(Value, frozen=True, kw_only=True):
     shared: str | None = None
 
 
+Pooling = Literal["none", "mean", "cls", "last", "rank"]
+"""How token vectors become one."""
+
+
 class Device(Value, frozen=True, kw_only=True):
     """An accelerator as llama.cpp sees it: `id` is ours, `backend` ggml's (`cuda`, `rpc`, ...).
 
@@ -86,7 +90,7 @@ class RunParameters(Value, frozen=True, kw_only=True):
     repack: bool
     cache_ram_bytes: int
     ctx_checkpoints: int
-    pooling: Literal["none", "mean", "cls", "last", "rank"] | None = None
+    pooling: Pooling | None = None
     """What `--pooling` says; `None`: what the header says."""
     flash_attn_auto: bool = False
     """`--flash-attn auto`."""

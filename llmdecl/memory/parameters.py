@@ -2,7 +2,7 @@
 
 from llmdecl.memory.ggml import pad
 from llmdecl.memory.hparams import Shape
-from llmdecl.memory.model import RunParameters
+from llmdecl.memory.model import Pooling, RunParameters
 
 CONTEXT_STEP = 256
 """llama.cpp rounds contexts up to this many tokens (src/llama-context.cpp:133)."""
@@ -26,36 +26,43 @@ def run_parameters(
     cache_ram_bytes: int,
     ctx_checkpoints: int,
     n_draft: int = 0,
+    pooling: Pooling | None = None,
+    flash_attn_auto: bool = False,
 ) -> RunParameters:
     """What llama.cpp makes of them; `ctx_size` is the whole, as `--ctx-size` takes it, 0: trained.
 
     Rules: src/llama-context.cpp:246-306 (contexts and batches), tools/server/server.cpp:149
     (`--batch-size` lowered to `--ubatch-size` when embedding), tools/server/server-context.cpp:41
-    (rows of logits). `n_draft` is the length of a draft.
+    (rows of logits). `n_draft` is the length of a draft; a quantised V cache makes flash attention
+    `on` of `auto` (src/llama-context.cpp:3840).
     """
-    n_ctx = pad(ctx_size or shape.n_ctx_train, CONTEXT_STEP)
-    n_ctx_seq = n_ctx if kv_unified else pad(n_ctx // parallel, CONTEXT_STEP)
+    asked = ctx_size or shape.n_ctx_train
+    n_ctx = pad(asked, CONTEXT_STEP)
+    n_ctx_seq = n_ctx if kv_unified else max(CONTEXT_STEP, pad(n_ctx // parallel, CONTEXT_STEP))
     if not kv_unified:
         n_ctx = n_ctx_seq * parallel
     n_batch = min(batch_size, ubatch_size) if embedding else batch_size
-    if not shape.encoder:
-        n_batch = min(n_ctx, n_batch)
-    outputs = n_batch if embedding or shape.encoder else parallel * (1 + n_draft)
+    if shape.causal:
+        n_batch = min(asked, n_batch)
+    whole = embedding or shape.encoder or pooling not in (None, "none")
+    outputs = n_batch if whole else parallel * (1 + n_draft)
     return RunParameters(
         n_ctx=n_ctx,
         n_ctx_seq=n_ctx_seq,
         n_seq_max=parallel,
         kv_unified=kv_unified,
         n_batch=n_batch,
-        n_ubatch=min(n_batch, ubatch_size),
+        n_ubatch=min(n_batch, ubatch_size or n_batch),
         n_outputs_max=min(n_batch, outputs),
         type_k=type_k,
         type_v=type_v,
         flash_attn=flash_attn,
         swa_full=swa_full,
-        embedding=embedding or shape.encoder,
+        embedding=embedding,
         mapped=mapped,
         repack=repack,
         cache_ram_bytes=cache_ram_bytes,
         ctx_checkpoints=ctx_checkpoints,
+        pooling=pooling,
+        flash_attn_auto=flash_attn_auto and type_v in ("f32", "f16", "bf16"),
     )

@@ -1,7 +1,5 @@
 """What a llama-server process takes beside its buffers. Measured, not derived."""
 
-from llmdecl.memory.hparams import Shape
-
 LIBRARIES_BYTES = 64 << 20
 """File pages of binary and libraries: about 60 MB of the b10434 wheel, counted for each process."""
 
@@ -12,6 +10,6 @@ TOKEN_BYTES = 288
 """Per token of the vocabulary: texts and maps of the tokenizer."""
 
 
-def process_bytes(shape: Shape) -> int:
+def process_bytes(n_vocab: int) -> int:
     """A constant of the engine plus its tokenizer: a bound for the pinned wheel."""
-    return LIBRARIES_BYTES + HEAP_BYTES + TOKEN_BYTES * shape.n_vocab
+    return LIBRARIES_BYTES + HEAP_BYTES + TOKEN_BYTES * n_vocab

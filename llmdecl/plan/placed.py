@@ -45,9 +45,7 @@ def _place(resolved: Resolved, beside: Beside) -> Subject:
     fixed = _fixed(resolved, len(rooms))
     if fixed.split_mode == "none" and 0 < fixed.main_gpu < len(rooms):
         rooms = rooms[fixed.main_gpu :][:1]
-    sizes = layer_sizes(
-        resolved.gguf, resolved.server.shape, resolved.run, kv_offload=fixed.kv_offload
-    )
+    sizes = layer_sizes(resolved.gguf, resolved.run, kv_offload=fixed.kv_offload)
     return _subject(resolved, beside, solve(rooms, fixed, sizes, measure))
 
 

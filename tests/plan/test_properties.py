@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmdecl.compiler import compile_spec
+from llmdecl.memory.allocations import allocations
 from llmdecl.memory.hparams import shape_of
-from llmdecl.memory.kv_cache import kv_cache_bytes
+from llmdecl.memory.model import ON_CPU
 from llmdecl.memory.parameters import run_parameters
 from llmdecl.plan.model import Plan
 from llmdecl.spec.schema import Spec
@@ -139,7 +140,7 @@ def kv(ctx_size, parallel=1, **changes):
         cache_ram_bytes=0,
         ctx_checkpoints=0,
     )
-    return kv_cache_bytes(shape_of(GEMMA), run.replace(**changes))
+    return allocations(GEMMA, run.replace(**changes), ON_CPU, ()).host.kv_cache
 
 
 @given(st.integers(1, 65536), st.integers(0, 65536), st.integers(1, 8))

@@ -6,10 +6,14 @@ Sources: common/arg.cpp, tools/server/server.cpp:140-172, server-context.cpp:41,
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from llmdecl.memory.hparams import Shape
 from llmdecl.memory.model import Device, Placement, RunParameters
-from llmdecl.memory.parameters import CONTEXT_STEP
+from llmdecl.memory.parameters import run_parameters
 
 ALL_LAYERS = 1 << 30
+
+DEFAULT_SLOTS = 4
+"""Slots when `--parallel` is not given; they share one cache then."""
 
 EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 """Tensors that `--cpu-moe` keeps in host memory (common/common.h:1198)."""
@@ -205,48 +209,27 @@ def placement_of(found: ServerArguments, devices: Sequence[Device]) -> Placement
     )
 
 
-def parameters_of(
-    found: ServerArguments, *, n_ctx_train: int, causal: bool, encoder: bool
-) -> RunParameters:
-    """What llama.cpp makes of the arguments for a model (src/llama-context.cpp:133-306)."""
-    slots = found.parallel if found.parallel is not None and found.parallel > 0 else 4
-    unified = found.unified
-    if unified is None:
-        unified = found.parallel is None or found.parallel <= 0
-    embedding = found.embedding or found.rerank
-    asked = found.ctx_size or n_ctx_train
-    n_batch = min(found.batch, found.ubatch) if embedding else found.batch
-    if causal:
-        n_batch = min(asked, n_batch)
-    n_ubatch = min(n_batch, found.ubatch or n_batch)
-    n_ctx = -(-asked // CONTEXT_STEP) * CONTEXT_STEP
-    n_ctx_seq = n_ctx
-    if not unified:
-        n_ctx_seq = max(1, -(-(n_ctx // slots) // CONTEXT_STEP)) * CONTEXT_STEP
-        n_ctx = n_ctx_seq * slots
-    pooled = found.pooling not in (None, "none")
-    outputs = slots * (1 + (found.n_draft if found.draft else 0))
-    if embedding or pooled or encoder:
-        outputs = n_batch
-    flash = found.flash_attn
-    quantized = found.type_v not in ("f32", "f16", "bf16")
-    return RunParameters(
-        n_ctx=n_ctx,
-        n_ctx_seq=n_ctx_seq,
-        n_seq_max=slots,
-        kv_unified=unified,
-        n_batch=n_batch,
-        n_ubatch=n_ubatch,
-        n_outputs_max=min(n_batch, outputs),
+def parameters_of(found: ServerArguments, shape: Shape) -> RunParameters:
+    """What llama.cpp makes of the arguments for a model."""
+    given = found.parallel if found.parallel is not None and found.parallel > 0 else None
+    pooling = "rank" if found.rerank else found.pooling
+    return run_parameters(
+        shape,
+        ctx_size=found.ctx_size,
+        parallel=DEFAULT_SLOTS if given is None else given,
+        kv_unified=given is None if found.unified is None else found.unified,
+        batch_size=found.batch,
+        ubatch_size=found.ubatch,
         type_k=found.type_k,
         type_v=found.type_v,
-        flash_attn=flash != "off",
-        flash_attn_auto=flash == "auto" and not quantized,
+        flash_attn=found.flash_attn != "off",
         swa_full=found.swa_full,
-        embedding=embedding,
+        embedding=found.embedding or found.rerank,
         mapped=found.mapped,
         repack=found.repack,
         cache_ram_bytes=max(0, found.cache_ram_mib) << 20,
         ctx_checkpoints=found.checkpoints,
-        pooling="rank" if found.rerank else found.pooling,  # type: ignore[arg-type]
+        n_draft=found.n_draft if found.draft else 0,
+        pooling=pooling,  # type: ignore[arg-type]  # the words above
+        flash_attn_auto=found.flash_attn == "auto",
     )

@@ -90,6 +90,14 @@ class KvCache:
                 tensor = stored(kind, place, width, self.size, self.streams)
                 yield place, self.site.alloc_size(place, tensor)
 
+    def layer_bytes(self) -> Iterator[tuple[int, int]]:
+        """Block and bytes of every tensor, without any padding."""
+        rows = self.size * self.streams
+        for il in self.layers:
+            yield il, row_size(self.type_k(), self.width_k(il)) * rows
+            if not self.k_only:
+                yield il, row_size(self.type_v(), self.width_v(il)) * rows
+
     # in a graph
 
     def _layer(self, il: int) -> int:
@@ -224,9 +232,13 @@ class States:
 
     def tensors(self) -> Iterator[tuple[int, int]]:
         """Buffer and bytes of every tensor, without padding."""
+        return ((self.place(il), size) for il, size in self.layer_bytes())
+
+    def layer_bytes(self) -> Iterator[tuple[int, int]]:
+        """Block and bytes of every tensor, without padding."""
         for il in self.layers:
             for width in self.widths(il):
-                yield self.place(il), 4 * width * self.size
+                yield il, 4 * width * self.size
 
     def get(self, part: int, il: int) -> Tensor:
         """Rows of a block: 0 convolution (`get_r_l`), 1 recurrence (`get_s_l`), 2 the third."""

@@ -109,6 +109,14 @@ def _layer_buffers(
     return sorted(buffers, key=lambda buffer: (buffer.place, buffer.kind))
 
 
+def plain_bytes(kind: TensorType, ne: tuple[int, ...]) -> int:
+    """Bytes of a tensor as the file has it."""
+    size = kind.row_bytes(ne[0])
+    for n in ne[1:]:
+        size *= n
+    return size
+
+
 def _size(site: Site, buffer: Buffer, kind: TensorType, ne: tuple[int, ...]) -> int:
     n = (*ne, 1, 1, 1)[:4]
     tensor = Tensor("NONE", kind, (n[0], n[1], n[2], n[3]))

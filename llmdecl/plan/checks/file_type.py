@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.facts.model import GgufFacts, TensorGroup
-from llmdecl.memory.ggml import TYPES
-from llmdecl.memory.weights import padded_bytes
+from llmdecl.memory.ggml import TYPES, tensor_bytes
 from llmdecl.plan import rules
 from llmdecl.plan.subject import Subject
 from llmdecl.plan.supply import Pinned
@@ -87,7 +86,9 @@ def block_type(gguf: GgufFacts) -> tuple[str, bool]:
     matrices = [g for g in gguf.tensors if g.blocks and len(g.shape) > 1 and g.type != "F32"]
     sizes: Counter[tuple[str, bool]] = Counter()
     for group in matrices or [g for g in gguf.tensors if len(g.shape) > 1]:
-        sizes[group.type, _is_short(group)] += padded_bytes(group)
+        sizes[group.type, _is_short(group)] += group.count * tensor_bytes(
+            group.type if group.type in TYPES else "F32", group.shape
+        )
     ranked = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
     return ranked[0][0] if ranked else (gguf.file_type, False)
 

@@ -33,10 +33,7 @@ def graph(g: Context) -> None:
             cur = _attention(g, w, inp_attn, cur, inp_pos, il)
         ffn_residual = g.add(cur, residual)
         cur = g.build_norm(ffn_residual, w.post_attention_norm, None, "LLM_NORM_RMS", il)
-        if experts:
-            cur = qwen3next.build_ffn(g, w, cur, il)
-        else:
-            cur = silu_scaled(g, w, cur, il)
+        cur = qwen3next.build_ffn(g, w, cur, il) if experts else silu_scaled(g, w, cur, il)
         cur = g.add(cur, ffn_residual)
     qwen3next.finish(g, cur, out_ids)
 
