@@ -21,7 +21,7 @@ from llmdecl.engines.llama_cpp.positions import Positions, decide_positions, wri
 from llmdecl.engines.llama_cpp.writer import Lacking, Writer
 from llmdecl.facts.model import GgufFacts
 from llmdecl.memory.hparams import Shape, shape_of
-from llmdecl.memory.model import RunParameters
+from llmdecl.memory.model import Pooling, RunParameters
 from llmdecl.memory.parameters import run_parameters
 from llmdecl.plan.model import LOOPBACK, Root, Setting, Word
 from llmdecl.spec.address import address
@@ -116,7 +116,16 @@ def server_parameters(server: Server) -> RunParameters:
         cache_ram_bytes=context.cache_ram.value,
         ctx_checkpoints=context.ctx_checkpoints.value,
         n_draft=server.draft.n_max.value if server.draft else 0,
+        pooling=_pooling(server.dialogue),
     )
+
+
+def _pooling(dialogue: Dialogue) -> Pooling | None:
+    if not dialogue.embeds:
+        return None
+    if dialogue.task.value == "rerank":
+        return "rank"
+    return dialogue.pooling.value if dialogue.pooling else None  # type: ignore[return-value]
 
 
 def server_settings(
