@@ -7,6 +7,11 @@ from llmdecl.memory.graphs.caches import Memory, attention, hybrid
 from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
 from llmdecl.memory.graphs.models import (
+    deepseek,
+    deepseek2,
+    glm4,
+    glm4_moe,
+    routed,
     gemma,
     gemma2,
     gemma3,
@@ -78,6 +83,11 @@ UNKNOWN = Architecture(_no_graph, general_hparams, general_memory)
 """Any other architecture: general rules, nothing exact but its weights."""
 
 ARCHITECTURES: Mapping[str, Architecture] = {
+    "deepseek": Architecture(deepseek.graph),
+    "deepseek2": Architecture(deepseek2.graph),
+    "deepseek2-ocr": Architecture(deepseek2.graph),
+    "glm4": Architecture(glm4.graph, routed.mrope),
+    "glm4moe": Architecture(glm4_moe.graph, routed.mrope),
     "gemma": Architecture(gemma.graph),
     "gemma-embedding": Architecture(gemma_embedding.graph, gemma_embedding.hparams, no_memory),
     "gemma2": Architecture(gemma2.graph, gemma2.hparams),

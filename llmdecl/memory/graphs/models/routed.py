@@ -1,0 +1,69 @@
+"""Feed-forward networks of experts as most graphs build them, and how the header configures them."""
+
+from llmdecl.memory.ggml.tensor import Tensor
+from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.models.common import shared_expert, silu
+
+GATINGS = ("", "SOFTMAX", "SIGMOID", "SOFTMAX_WEIGHT", "SQRTSOFTPLUS")
+"""`llama_expert_gating_func_type` by number."""
+
+
+def gating(h: HParams, default: str = "SOFTMAX") -> str:
+    """How the router's logits become weights (`expert_gating_func`)."""
+    return GATINGS[h.number("expert_gating_func")] or default
+
+
+def rope_sections(h: HParams) -> bool:
+    """Positions have several dimensions (`use_mrope`, src/llama-hparams.cpp:352)."""
+    sections = h.get("rope.dimension_sections")
+    if not isinstance(sections, tuple) or len(sections) < 2:  # noqa: PLR2004
+        return False
+    return all(isinstance(s, int) and s > 0 for s in sections[:2])
+
+
+def mrope(h: HParams) -> None:
+    """Positions of four numbers, if the header says so."""
+    h.n_pos_per_embd = 4 if rope_sections(h) else 1
+
+
+def experts(
+    g: Context,
+    w: Layer,
+    cur: Tensor,
+    il: int,
+    *,
+    norm_w: bool,
+    how: str = "SOFTMAX",
+    biased: bool = False,
+    fused: bool = False,
+) -> Tensor:
+    """The experts of a block; `biased`: their choice; `fused`: gate and up may be one matrix."""
+    h = g.h
+    return g.build_moe_ffn(
+        cur, w.ffn_gate_inp, w.ffn_up_exps, w.ffn_gate_exps, w.ffn_down_exps,
+        w("exp_probs_b.bias") if biased else None,
+        h.n_expert, h.n_expert_used(), "SILU", il, norm_w=norm_w, gating=how,
+        w_scale=h.real("expert_weights_scale"),
+        gate_up_exps=w.ffn_gate_up_exps if fused else None,
+    )  # fmt: skip
+
+
+def experts_or_dense(
+    g: Context,
+    w: Layer,
+    cur: Tensor,
+    il: int,
+    *,
+    norm_w: bool | None = None,
+    how: str = "SOFTMAX",
+    biased: bool = True,
+    fused: bool = False,
+) -> Tensor:
+    """Leading blocks are dense; all others have experts and one that all tokens go through."""
+    h = g.h
+    if il < h.n_layer_dense_lead:
+        return silu(g, w, cur, il)
+    normed = h.flag("expert_weights_norm") if norm_w is None else norm_w
+    moe_out = experts(g, w, cur, il, norm_w=normed, how=how, biased=biased, fused=fused)
+    return g.add(moe_out, shared_expert(g, w, cur, il, scaled=False))
