@@ -62,6 +62,10 @@ class HParams:
         """What else tells what a block computes (no rope, deepstack): blocks alike look alike."""
         self.n_layer_kv_from_start = -1
         self.n_deepstack_layers = 0
+        self.output_first = False
+        """A tied output is created before the embedding, and so is a tensor of its own."""
+        self.full_only_freqs = False
+        """Only blocks that do not slide their window have rotary frequencies of their own."""
         self.ssm_d_conv = self.number("ssm.conv_kernel")
         self.ssm_d_inner = self.number("ssm.inner_size")
         self.ssm_d_state = self.number("ssm.state_size")

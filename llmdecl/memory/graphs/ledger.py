@@ -88,13 +88,19 @@ def weight_buffers(model: LoadedModel, site: Site) -> Iterator[tuple[Buffer, int
         yield buffer, _size(site, buffer, kind, ne), False
         if tied and name == "token_embd.weight" and has_output(model):
             again = site.buffer("output.weight", kind, ne)
-            if again != buffer:
+            if again != buffer or model.h.output_first:
                 yield again, _size(site, again, kind, ne), True
 
 
 def has_output(model: LoadedModel) -> bool:
     """The model has an output matrix; encoders have none."""
-    return model.h.causal or model.h.arch in ("dream", "llada", "llada-moe", "rnd1")
+    return model.h.causal or model.h.arch in (
+        "dream",
+        "gemma-embedding",
+        "llada",
+        "llada-moe",
+        "rnd1",
+    )
 
 
 def first_layer(_name: str) -> int:
@@ -105,7 +111,9 @@ def first_layer(_name: str) -> int:
 def _layer_buffers(
     model: LoadedModel, site: Site, name: str, kind: TensorType, ne: tuple[int, ...]
 ) -> list[Buffer]:
-    buffers = {site.buffer(name, kind, ne, layer=il) for il in range(model.n_layer)}
+    h = model.h
+    layers = [il for il in range(model.n_layer) if not (h.full_only_freqs and h.is_swa[il])]
+    buffers = {site.buffer(name, kind, ne, layer=il) for il in layers}
     return sorted(buffers, key=lambda buffer: (buffer.place, buffer.kind))
 
 

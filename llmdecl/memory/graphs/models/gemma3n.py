@@ -14,6 +14,7 @@ SPARSE_LAYERS = 10
 def hparams(h: HParams) -> None:
     """`load_arch_hparams`."""
     h.window(5)
+    h.output_first = True
     h.n_layer_kv_from_start = 20
     h.marks = [il < SPARSE_LAYERS for il in range(h.n_layer_all)]
 

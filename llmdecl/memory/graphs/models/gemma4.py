@@ -9,6 +9,7 @@ from llmdecl.memory.graphs.models.common import softcap
 def hparams(h: HParams) -> None:
     """`load_arch_hparams`."""
     h.window(1)
+    h.output_first = h.full_only_freqs = True
     h.n_layer_kv_from_start = h.n_layer_all - h.number("attention.shared_kv_layers")
 
 
