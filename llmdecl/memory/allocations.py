@@ -170,7 +170,6 @@ def _work_out(
     alone = one_device(placement)
     site = Site(alone, model.h.n_layer_all, features, run.repack)
     reserved = reserve(model, run, site) if model.known else _general(model, run, site)
-    run = run.replace(flash_attn=reserved.flash_attn)
     held = holdings(model, run, site, model.architecture.memory(model.h, run, site))
     placed = {
         device.id: _place(device.id, held, reserved, index)

@@ -7,6 +7,15 @@ from collections.abc import Sequence
 
 from llmdecl.facts.model import GgufFacts, Scalar
 
+CLAMPED = frozenset({"dbrx", "mpt", "olmo"})
+"""Architectures that read `attention.clamp_kqv`."""
+
+EMBEDDING_SCALED = frozenset(
+    {"dflash", "granite", "granite_swa", "granitehybrid", "granitemoe", "graniteswitch", "grok",
+     "hrm_text", "minicpm"}
+)  # fmt: skip
+"""Architectures that read `embedding_scale`."""
+
 
 class HParams:
     """`llama_hparams`. Per-layer values are lists with one entry a block, nextn blocks included.
@@ -74,8 +83,10 @@ class HParams:
         self.n_embd_r = 0
         self.n_embd_s = 0
         self.attn_soft_cap = False
-        self.f_clamp_kqv = self.real("attention.clamp_kqv") > 0
-        self.f_embedding_scale = self.real("embedding_scale")
+        self.f_clamp_kqv = self.arch in CLAMPED and self.real("attention.clamp_kqv") > 0
+        self.f_embedding_scale = 0.0
+        if self.arch in EMBEDDING_SCALED:
+            self.f_embedding_scale = self.real("embedding_scale")
         self.f_max_alibi_bias = self.real("attention.max_alibi_bias")
 
     # what the header holds

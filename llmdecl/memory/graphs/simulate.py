@@ -192,9 +192,11 @@ def reserve(
 ) -> Reserved:
     """The worst-case prompt batch (`sched_reserve`, src/llama-context.cpp:593-760).
 
-    `run.flash_attn` says `on` or `auto`; `auto` turns off where attention is not with its layer.
+    `run.flash_attn` says `on` or `auto`; `auto` turns off where attention is not with its layer,
+    and by then the caches are there: their values stay as flash attention wants them.
     `whole` builds every block, to compare.
     """
+    asked = run
     if run.flash_attn and run.flash_attn_auto and site.cpu:
         memory = model.architecture.memory(model.h, run, site)
         keep = kept_blocks(model, site, streams=run.n_seq_max >= OFFLOAD_BATCH)
@@ -202,7 +204,7 @@ def reserve(
         if not _attends_at_home(probe, site):
             run = run.replace(flash_attn=False)
     keep = tuple(range(model.n_layer)) if whole else kept_blocks(model, site)
-    memory = model.architecture.memory(model.h, run, site)
+    memory = model.architecture.memory(model.h, asked, site)
     n_outputs = min(run.n_ctx, run.n_ubatch, run.n_outputs_max)
     context, scheduler = _build(model, run, site, memory, keep, run.n_tokens, n_outputs, dry=dry)
     pools = site.pools()
