@@ -1,0 +1,27 @@
+"""apertus (src/models/apertus.cpp)."""
+
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.models.common import begin, output, rms, wanted
+
+
+def graph(g: Context) -> None:
+    """`llama_model_apertus::graph`."""
+    h = g.h
+    cur, inp_pos, inp_attn, out_ids = begin(g)
+    for il in g.keep:
+        w = g.layer(il)
+        residual = cur
+        cur = rms(g, cur, w.attn_norm, il)
+        q, k, v = g.build_qkv(w, cur, h.head_v_full, h.n_head(), h.n_head_kv(), il)
+        q, k = rms(g, q, w.attn_q_norm, il), rms(g, k, w.attn_k_norm, il)
+        factors = g.rope_factors(il)
+        q, k = g.rope(q, inp_pos, factors), g.rope(k, inp_pos, factors)
+        cur = g.build_attn(
+            inp_attn, w.attn_output, w.attn_output_b, q, k, v, il, wo_s=w.attn_output_s
+        )
+        cur, residual = wanted(g, il, out_ids, cur, residual)
+        ffn_inp = g.add(cur, residual)
+        cur = rms(g, ffn_inp, w.ffn_norm, il)
+        up = g.xielu(g.build_lora_mm(w.ffn_up, cur))
+        cur = g.add(g.build_lora_mm(w.ffn_down, up), ffn_inp)
+    output(g, cur)

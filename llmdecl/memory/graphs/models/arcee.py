@@ -1,0 +1,28 @@
+"""arcee (src/models/arcee.cpp)."""
+
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.models.common import begin, output, rms, wanted
+
+
+def graph(g: Context) -> None:
+    """`llama_model_arcee::graph`."""
+    h = g.h
+    cur, inp_pos, inp_attn, out_ids = begin(g)
+    for il in g.keep:
+        w = g.layer(il)
+        residual = cur
+        cur = rms(g, cur, w.attn_norm, il)
+        q, k, v = g.build_qkv(w, cur, h.head_v_full, h.n_head(), h.n_head_kv(), il)
+        factors = g.rope_factors(il)
+        q, k = g.rope(q, inp_pos, factors), g.rope(k, inp_pos, factors)
+        cur = g.build_attn(
+            inp_attn, w.attn_output, w.attn_output_b, q, k, v, il, wo_s=w.attn_output_s
+        )
+        cur, residual = wanted(g, il, out_ids, cur, residual)
+        ffn_inp = g.add(cur, residual)
+        cur = rms(g, ffn_inp, w.ffn_norm, il)
+        cur = g.build_ffn(
+            cur, w.ffn_up, None, None, None, w.ffn_down, None, "RELU_SQR", il, parallel=False
+        )
+        cur = g.add(cur, ffn_inp)
+    output(g, cur)

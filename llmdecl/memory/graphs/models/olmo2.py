@@ -1,0 +1,33 @@
+"""olmo2 and 3 (src/models/olmo2.cpp)."""
+
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.models.common import begin, output, rms, silu, wanted
+
+
+def hparams(h: HParams) -> None:
+    """`load_arch_hparams`."""
+    if h.number("attention.sliding_window") > 0:
+        h.window(4)
+
+
+def graph(g: Context) -> None:
+    """`llama_model_olmo2::graph`."""
+    h = g.h
+    head, heads, heads_kv = h.head_v_full, h.n_head(), h.n_head_kv()
+    cur, inp_pos, inp_attn, out_ids = begin(g)
+    for il in g.keep:
+        w = g.layer(il)
+        residual = cur
+        q, k, v = g.build_qkv(w, cur, head, heads, heads_kv, il, reshape=False)
+        q, k = rms(g, q, w.attn_q_norm, il), rms(g, k, w.attn_k_norm, il)
+        q = g.reshape(q, head, heads, g.n_tokens)
+        k, v = (g.reshape(part, head, heads_kv, g.n_tokens) for part in (k, v))
+        q, k = g.rope(q, inp_pos), g.rope(k, inp_pos)
+        cur = g.build_attn(inp_attn, w.attn_output, None, q, k, v, il, wo_s=w.attn_output_s)
+        cur, residual = wanted(g, il, out_ids, cur, residual)
+        cur = rms(g, cur, w.post_attention_norm, il)
+        ffn_inp = g.add(cur, residual)
+        cur = rms(g, silu(g, w, ffn_inp, il), w.post_ffw_norm, -1)
+        cur = g.add(cur, ffn_inp)
+    output(g, cur)
