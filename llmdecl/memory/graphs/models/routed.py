@@ -17,7 +17,7 @@ def gating(h: HParams, default: str = "SOFTMAX") -> str:
 def rope_sections(h: HParams) -> bool:
     """Positions have several dimensions (`use_mrope`, src/llama-hparams.cpp:352)."""
     sections = h.get("rope.dimension_sections")
-    if not isinstance(sections, tuple) or len(sections) < 2:  # noqa: PLR2004
+    if not isinstance(sections, tuple) or len(sections) < 2:
         return False
     return all(isinstance(s, int) and s > 0 for s in sections[:2])
 
