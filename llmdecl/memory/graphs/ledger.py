@@ -84,7 +84,7 @@ def weight_buffers(model: LoadedModel, site: Site) -> Iterator[tuple[Buffer, int
                 yield buffer, _size(site, buffer, kind, ne), buffer.place in seen
                 seen.add(buffer.place)
             continue
-        buffer = site.buffer(name, kind, ne, layer=first_layer(name))
+        buffer = site.buffer(name, kind, ne, layer=first_layer(model, name))
         yield buffer, _size(site, buffer, kind, ne), False
         if tied and name == "token_embd.weight" and has_output(model):
             again = site.buffer("output.weight", kind, ne)
@@ -103,9 +103,13 @@ def has_output(model: LoadedModel) -> bool:
     )
 
 
-def first_layer(_name: str) -> int:
-    """The block that a tensor outside the blocks is created with, -1: none."""
-    return -1
+def first_layer(model: LoadedModel, name: str) -> int:
+    """The block that a tensor outside the blocks is created with, -1: none or as its name says.
+
+    lfm2 calls its last norm as others call the first (`LLM_TENSOR_OUTPUT_NORM_LFM2`).
+    """
+    last = model.h.arch in ("lfm2", "lfm2moe") and name.startswith("token_embd_norm.")
+    return model.h.n_layer_all if last else -1
 
 
 def _layer_buffers(

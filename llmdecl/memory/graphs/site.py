@@ -28,7 +28,7 @@ REPACK_ARM = dict.fromkeys(
 )
 """The same for ARM; i8mm machines have dot products too."""
 
-FIRST_BLOCK = frozenset({"per_layer_model_proj", "per_layer_proj_norm"})
+FIRST_BLOCK = frozenset({"per_layer_model_proj", "per_layer_proj_norm", "token_embd_norm"})
 """Tensors outside the blocks that go where the first block is."""
 
 _BLOCK = re.compile(r"^(?:enc\.|dec\.)?blk\.(\d+)\.(.*)$")
@@ -145,7 +145,7 @@ class Site:
         block, base, suffix = split_name(name)
         if block < 0 and layer >= 0:
             block = layer
-        if base in FIRST_BLOCK:
+        if base in FIRST_BLOCK and layer < 0:
             block = 0
         place = self._list(block, base)
         for expression, target in self.placement.overrides:
