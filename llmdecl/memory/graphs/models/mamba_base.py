@@ -8,14 +8,20 @@ from llmdecl.memory.graphs.hparams import HParams
 RecurrentInput = tuple[Tensor, Tensor]
 
 
+UNGROUPED = ("mamba", "jamba")
+"""Architectures that do not read `ssm.group_count`."""
+
+
 def hparams(h: HParams) -> None:
     """States of every block."""
+    if h.arch in UNGROUPED:
+        h.ssm_n_group = 0
     h.mamba_state()
 
 
 def recurrent_without_heads(h: HParams) -> None:
     """Blocks without key heads are recurrent."""
-    h.mamba_state()
+    hparams(h)
     h.is_recr = [il < h.n_layer and h.n_head_kv(il) == 0 for il in range(h.n_layer_all)]
 
 
