@@ -7,6 +7,9 @@ from llmdecl.memory.model import Pooling, RunParameters
 CONTEXT_STEP = 256
 """llama.cpp rounds contexts up to this many tokens (src/llama-context.cpp:133)."""
 
+HAS_ENCODER = frozenset({"t5", "t5encoder", "eagle3", "dflash"})
+"""Architectures that results of whole batches are kept for (`llama_model_has_encoder`)."""
+
 
 def run_parameters(
     shape: Shape,
@@ -44,7 +47,7 @@ def run_parameters(
     n_batch = min(batch_size, ubatch_size) if embedding else batch_size
     if shape.causal:
         n_batch = min(asked, n_batch)
-    whole = embedding or shape.encoder or pooling not in (None, "none")
+    whole = embedding or shape.architecture in HAS_ENCODER or pooling not in (None, "none")
     outputs = n_batch if whole else parallel * (1 + n_draft)
     return RunParameters(
         n_ctx=n_ctx,
