@@ -39,9 +39,7 @@ def attention_layer(
     if inp_pos is not None:
         factors = g.rope_factors(il)
         q, k = g.rope(q, inp_pos, factors), g.rope(k, inp_pos, factors)
-    return g.build_attn(
-        inp, w.attn_output, w.attn_output_b, q, k, v, il, wo_s=w.attn_output_s
-    )
+    return g.build_attn(inp, w.attn_output, w.attn_output_b, q, k, v, il, wo_s=w.attn_output_s)
 
 
 def layer_ffn(g: Context, cur: Tensor, residual: Tensor, il: int) -> Tensor:

@@ -19,9 +19,7 @@ def graph(g: Context) -> None:
             cur = mamba_layer(g, inp_rs, cur, il)
         else:
             q, k, v = g.build_qkv(w, cur, h.head_v(), h.n_head(), h.n_head_kv(il), il)
-            cur = g.build_attn(
-                inp_attn, w.attn_output, None, q, k, v, il, wo_s=w.attn_output_s
-            )
+            cur = g.build_attn(inp_attn, w.attn_output, None, q, k, v, il, wo_s=w.attn_output_s)
         cur, residual = wanted(g, il, out_ids, cur, residual)
         ffn_inp = g.add(residual, cur)
         cur = g.build_norm(ffn_inp, w.ffn_norm, None, "LLM_NORM_RMS", il)
