@@ -10,6 +10,9 @@ CONTEXT_STEP = 256
 HAS_ENCODER = frozenset({"t5", "t5encoder", "eagle3", "dflash"})
 """Architectures that results of whole batches are kept for (`llama_model_has_encoder`)."""
 
+NO_FLASH_ATTENTION = "grok"
+"""The architecture that llama.cpp turns flash attention off for (src/llama-context.cpp:3816)."""
+
 
 def run_parameters(
     shape: Shape,
@@ -48,6 +51,7 @@ def run_parameters(
     if shape.causal:
         n_batch = min(asked, n_batch)
     whole = embedding or shape.architecture in HAS_ENCODER or pooling not in (None, "none")
+    plain = shape.architecture == NO_FLASH_ATTENTION
     outputs = n_batch if whole else parallel * (1 + n_draft)
     return RunParameters(
         n_ctx=n_ctx,
@@ -59,7 +63,7 @@ def run_parameters(
         n_outputs_max=min(n_batch, outputs),
         type_k=type_k,
         type_v=type_v,
-        flash_attn=flash_attn,
+        flash_attn=flash_attn and not plain,
         swa_full=swa_full,
         embedding=embedding,
         mapped=mapped,
@@ -67,5 +71,5 @@ def run_parameters(
         cache_ram_bytes=cache_ram_bytes,
         ctx_checkpoints=ctx_checkpoints,
         pooling=pooling,
-        flash_attn_auto=flash_attn_auto and type_v in ("f32", "f16", "bf16"),
+        flash_attn_auto=flash_attn_auto and not plain and type_v in ("f32", "f16", "bf16"),
     )

@@ -147,7 +147,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "lfm2": Architecture(lfm2.graph, lfm2.hparams, hybrid),
     "lfm2moe": Architecture(lfm2.graph, lfm2.hparams, hybrid),
     "llama": Architecture(llama.graph),
-    "llama-embed": Architecture(partial(llama.graph, embed=True), memory=no_memory),
+    "llama-embed": Architecture(partial(llama.graph, embed=True)),
     "llama4": Architecture(llama4.graph, llama4.hparams),
     "maincoder": Architecture(maincoder.graph),
     "mamba": Architecture(mamba.graph, mamba_base.hparams, recurrent),
