@@ -27,9 +27,8 @@ def build_conv_state(
     return conv_input
 
 
-def build_recurrent_attn(
+def fused_delta_net(
     g: Context,
-    states_all: Tensor,
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -37,8 +36,8 @@ def build_recurrent_attn(
     beta: Tensor,
     state: Tensor,
     il: int,
-) -> Tensor:
-    """Outputs; new states go to the cache (`build_delta_net_fused`)."""
+) -> tuple[Tensor, Tensor]:
+    """Outputs and new states (`build_delta_net_fused`)."""
     s_v, heads, n_tokens, n_seqs = v.ne[0], v.ne[1], q.ne[2], q.ne[3]
     result = g.gated_delta_net(q, k, v, gate, beta, state)
     g.fused.append(("GDN_AR" if n_tokens == 1 else "GDN_CH", result, il))
@@ -51,5 +50,22 @@ def build_recurrent_attn(
         result, s_v, s_v, heads, n_seqs,
         row_size(kind, s_v), row_size(kind, s_v * s_v), row_size(kind, s_v * s_v * heads),
     )  # fmt: skip
-    g.expand(g.cpy(new_state, g.view_2d(states_all, g.h.n_embd_s, n_seqs, states_all.nb[1])))
+    return out, new_state
+
+
+def build_recurrent_attn(
+    g: Context,
+    states_all: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    gate: Tensor,
+    beta: Tensor,
+    state: Tensor,
+    il: int,
+) -> Tensor:
+    """Outputs; new states go to the cache."""
+    out, new_state = fused_delta_net(g, q, k, v, gate, beta, state, il)
+    row = g.view_2d(states_all, g.h.n_embd_s, v.ne[3], states_all.nb[1])
+    g.expand(g.cpy(new_state, row))
     return out
