@@ -10,6 +10,7 @@ from llmdecl.facts.engine import list_devices, probe_engine
 from llmdecl.facts.gguf import read_gguf
 from llmdecl.facts.hardware import look
 from llmdecl.facts.model import EngineFacts, Facts, Presence, WeightsFacts
+from llmdecl.facts.siblings import others_beside
 from llmdecl.paths import Folders
 from llmdecl.sources.file import locate
 from llmdecl.sources.reference import FileReference, parse_reference
@@ -121,9 +122,14 @@ def _weights(
     if isinstance(reference, FileReference):
         path = locate(reference.path, base)
         if locked is None:
-            return _unlocked_file(want, path, folders)
-        paths = [path.with_name(name) for name in split_names(path.name)]
-        return _locked_files(want, locked, paths, folders.cache)
+            facts, problems = _unlocked_file(want, path, folders)
+        else:
+            paths = [path.with_name(name) for name in split_names(path.name)]
+            facts, problems = _locked_files(want, locked, paths, folders.cache)
+        if facts.gguf is not None:
+            others = others_beside(path, want.source, facts.gguf, cache=folders.cache)
+            facts = facts.replace(others=others)
+        return facts, problems
     if locked is None:
         missing = WeightsFacts(
             source=want.source,

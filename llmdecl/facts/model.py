@@ -241,6 +241,14 @@ class Presence(StrEnum):
     UNREADABLE = "unreadable"
 
 
+class OtherWeights(Value, kw_only=True, frozen=True):
+    """The same model in another quantization, at the same source; `source` as a spec names it."""
+
+    source: str
+    size_bytes: int
+    gguf: GgufFacts
+
+
 class WeightsFacts(Value, kw_only=True, frozen=True):
     """One source as found here. `digest` names its folder in the store; `None`: not known yet."""
 
@@ -252,6 +260,7 @@ class WeightsFacts(Value, kw_only=True, frozen=True):
     parts: int
     gguf: GgufFacts | None
     where: str | None = None
+    others: tuple[OtherWeights, ...] = ()
 
 
 class Facts(Value, kw_only=True, frozen=True):

@@ -16,7 +16,7 @@ from llmdecl.engines.llama_cpp.server import (
     decide_server,
     server_parameters,
 )
-from llmdecl.facts.model import Facts
+from llmdecl.facts.model import Facts, GgufFacts
 from llmdecl.plan import rules
 from llmdecl.plan.devices import reached
 from llmdecl.plan.lifecycle import decide_lifecycle
@@ -174,12 +174,14 @@ def _environment(model: Model, spec: Spec) -> tuple[tuple[str, str], ...]:
     return tuple(sorted({**defaults, **(model.environment or {})}.items()))
 
 
-def refit(subject: Subject, model: Model) -> Subject:
-    """The same model with another spec, decided and placed anew beside the same neighbours."""
+def refit(subject: Subject, model: Model, gguf: GgufFacts | None = None) -> Subject:
+    """The same model with another spec, or another file's header, placed anew beside the same
+    neighbours."""
+    header = gguf or subject.gguf
     pick = Chooser(subject.name, model, subject.pick.defaults)
     server = decide_server(
         pick,
-        subject.gguf,
+        header,
         model=subject.server.model,
         socket=subject.server.socket,
         port=subject.server.port,
@@ -193,6 +195,7 @@ def refit(subject: Subject, model: Model) -> Subject:
         **known
         | {
             "model": model,
+            "gguf": header,
             "pick": pick,
             "server": server,
             "wishes": decide_wishes(pick),

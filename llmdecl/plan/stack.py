@@ -49,7 +49,7 @@ def plan_stack(spec: Spec, facts: Facts, lock: Lock) -> tuple[Plan | None, tuple
         for check in CHECKS.values():
             found.extend(check(subject))
         found.extend(check_alone(subject, refit))
-    found.extend(check_residents(subjects, host))
+    found.extend(check_residents(subjects, host, refit))
     found.extend(check_company(subjects))
     if has_errors(found):
         return None, tuple(found)

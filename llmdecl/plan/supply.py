@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from llmdecl.engines.flags import FlagTable
-from llmdecl.facts.model import EngineDevice, Facts, GgufFacts, Presence
+from llmdecl.facts.model import EngineDevice, Facts, GgufFacts, OtherWeights, Presence
 from llmdecl.plan.model import EnginePlan, Root, Word
 from llmdecl.spec.schema import Engine
 from llmdecl.store.changes import pins
@@ -28,6 +28,8 @@ class Pinned:
     gguf: GgufFacts | None
     presence: Presence | None
     found: str | None
+    others: tuple[OtherWeights, ...] = ()
+    """The same model in other quantizations, beside the file."""
 
     @property
     def word(self) -> Word:
@@ -51,6 +53,7 @@ def pinned_weights(source: str, address: str, facts: Facts, lock: Lock) -> Pinne
             gguf=locked.gguf,
             presence=presence,
             found=where,
+            others=found.others if found else (),
         )
     return Pinned(
         source=source,
@@ -62,6 +65,7 @@ def pinned_weights(source: str, address: str, facts: Facts, lock: Lock) -> Pinne
         gguf=found.gguf if found else None,
         presence=presence,
         found=where,
+        others=found.others if found else (),
     )
 
 

@@ -61,7 +61,7 @@ def everything(spec, name):
     host = host_plan(spec.host, FACTS.host)
     engine = pinned_engine("llama", spec.engines["llama"], FACTS, LOCK)
     model = resolve_model(name, spec, facts=FACTS, lock=LOCK, host=host, engine=engine)
-    sizes = layer_sizes(model.gguf, model.server.shape, model.run)
+    sizes = layer_sizes(model.gguf, model.run)
     count = len(sizes.layers)
     blocks = [n + 1 for n, size in enumerate(sizes.experts) if size]
     steps = [(count, 0), *((count, n) for n in blocks)]
@@ -176,7 +176,7 @@ def test_sizes_are_never_above_what_is_allocated(source, flash):
     host = host_plan(spec.host, FACTS.host)
     engine = pinned_engine("llama", spec.engines["llama"], FACTS, LOCK)
     model = resolve_model("m", spec, facts=FACTS, lock=LOCK, host=host, engine=engine)
-    sizes = layer_sizes(model.gguf, model.server.shape, model.run)
+    sizes = layer_sizes(model.gguf, model.run)
     device = Device(id="gpu0", backend="cuda", free_bytes=64 << 30)
     for layers in range(1, len(sizes.layers) + 1, 3):
         placement = Placement(devices=(device,), n_gpu_layers=layers)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -153,11 +154,37 @@ def test_cache_grows_with_the_context(ctx_size, more, parallel):
     assert kv(ctx_size) <= kv(ctx_size, swa_full=True)
 
 
-def test_help_fits():
-    """A context that the help calls fitting compiles."""
+def offered(help_text):
+    """`ctx-size = 4096` with `cache-type-k = "q8_0"` and so on, as keys of the model's table."""
+    return {
+        key.replace("-", "_"): json.loads(value)
+        for key, value in re.findall(r"`([a-z-]+) = ([^`]+)`", help_text)
+    }
+
+
+@pytest.mark.parametrize("name", ["too-large", "device-too-small", "residents-too-large"])
+def test_help_fits(name):
+    """Every change that the help offers mends the problem that offers it."""
+    spec, facts, lock = read_case(GOLDEN / name)
+    problems = [p for p in compile_spec(spec, facts, lock).diagnostics if p.help]
+    assert problems
+    for problem in problems:
+        for text in problem.help:
+            of = re.match(r"for `([^`]+)`: ", text)
+            model = of[1] if of else problem.address.split(".")[1]
+            changed = spec.models[model].model_copy(update=offered(text))
+            models = {**spec.models, model: changed}
+            again = compile_spec(spec.model_copy(update={"models": models}), facts, lock)
+            codes = [p.code for p in again.diagnostics]
+            assert codes.count(problem.code) < [p.code for p in problems].count(problem.code), text
+
+
+def test_help_is_the_most_that_fits():
+    """The context that is offered is the largest: 256 tokens more do not fit."""
     spec, facts, lock = read_case(GOLDEN / "too-large")
     (problem,) = compile_spec(spec, facts, lock).diagnostics
-    size = int(problem.help[0].split("= ")[1].split("`")[0])
+    (text,) = [t for t in problem.help if t.startswith("`ctx-size")]
+    size = offered(text)["ctx_size"]
 
     def with_ctx(ctx_size):
         model = spec.models["llama"].model_copy(update={"ctx_size": ctx_size})

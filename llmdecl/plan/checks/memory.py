@@ -1,18 +1,18 @@
 """Memory: a model alone, the residents together, the others beside them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.memory.estimate import total_bytes
 from llmdecl.memory.model import MemoryPart
-from llmdecl.memory.parameters import CONTEXT_STEP
 from llmdecl.plan import rules
+from llmdecl.plan.checks.remedies import Attempt, Refit, remedies
 from llmdecl.plan.subject import HostPlan, Subject
-from llmdecl.spec.schema import Model
 from llmdecl.units import format_bytes
 
-Refit = Callable[[Subject, Model], Subject]
-"""A model with another spec, placed anew beside the same neighbours: the same rules, run again."""
+MODELS_WITH_HELP = 3
+OFFERS_EACH = 2
 
 
 def ledger_note(parts: Sequence[MemoryPart], pool: str = "host") -> str:
@@ -71,50 +71,13 @@ def check_alone(subject: Subject, refit: Refit) -> Iterator[Diagnostic]:
             *(ledger_note(subject.memory, each) for each in (pool, *others)),
             budget_note(subject.host, pool),
         ),
-        help=tuple(_remedies(subject, refit)),
+        help=tuple(remedies(Attempt(subject, refit))),
     )
 
 
-def _remedies(subject: Subject, refit: Refit) -> Iterator[str]:
-    """Single changes, each computed to fit: a smaller context, quantised caches, fewer slots."""
-
-    def fits(**changes: object) -> int | None:
-        again = refit(subject, subject.model.model_copy(update=changes))
-        spare = min(again.left.values())
-        return spare if spare >= 0 else None
-
-    context = subject.server.context
-    step = _largest(
-        context.ctx_request.value // CONTEXT_STEP,
-        lambda steps: fits(ctx_size=steps * CONTEXT_STEP) is not None,
-    )
-    if step:
-        spare = fits(ctx_size=step * CONTEXT_STEP)
-        yield _fits(f"`ctx-size = {step * CONTEXT_STEP}`", spare or 0)
-    if context.cache_type_k.value == context.cache_type_v.value == "f16":
-        spare = fits(cache_type_k="q8_0", cache_type_v="q8_0")
-        if spare is not None and context.flash_attn.value:
-            yield _fits('`cache-type-k = "q8_0"` with `cache-type-v = "q8_0"`', spare)
-    slots = context.parallel.value
-    fewer = _largest(slots - 1, lambda count: fits(parallel=count) is not None)
-    if fewer:
-        yield _fits(f"`parallel = {fewer}`", fits(parallel=fewer) or 0)
-
-
-def _fits(change: str, spare: int) -> str:
-    return f"{change} fits, with {format_bytes(spare)} to spare"
-
-
-def _largest(limit: int, good: Callable[[int], bool]) -> int:
-    """The largest number from 1 to `limit` that is good, 0 if none; goodness falls with size."""
-    low, high = 0, max(0, limit)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if good(middle) else (low, middle - 1)
-    return low
-
-
-def check_residents(subjects: Sequence[Subject], host: HostPlan) -> Iterator[Diagnostic]:
+def check_residents(
+    subjects: Sequence[Subject], host: HostPlan, refit: Refit
+) -> Iterator[Diagnostic]:
     """Those that are loaded at start or never unloaded, together; then the others beside those
     that are never unloaded. Models that are too large alone are reported already."""
     possible = [s for s in subjects if shortage(s, s.memory) is None]
@@ -123,7 +86,7 @@ def check_residents(subjects: Sequence[Subject], host: HostPlan) -> Iterator[Dia
         return
     pool = shortage(residents[0], [part for s in residents for part in s.memory])
     if pool is not None:
-        yield _together(residents, host, pool)
+        yield _together(residents, host, pool, refit)
         return
     pinned = [s for s in residents if s.life.ttl_s is None]
     for subject in possible:
@@ -133,16 +96,19 @@ def check_residents(subjects: Sequence[Subject], host: HostPlan) -> Iterator[Dia
         pool = shortage(subject, beside)
         if pool is not None:
             of = "memory" if pool == "host" else f"`{pool}`"
+            fixed = [part for s in pinned for part in s.memory]
+            attempt = Attempt(subject, refit, lambda again, f=fixed: _least_left(again, f))  # type: ignore[misc]
             yield rules.NO_ROOM_BESIDE.at(
                 subject.pick.address("source"),
                 f"`{subject.name}` and the models that are never unloaded need "
                 f"{format_bytes(total_bytes(beside, pool))} of {of}, "
                 f"{format_bytes(host.pool_bytes(pool))} are there for models",
                 notes=tuple(_resident_note(s, pool) for s in (subject, *pinned)),
+                help=tuple(remedies(attempt)),
             )
 
 
-def _together(residents: Sequence[Subject], host: HostPlan, pool: str) -> Diagnostic:
+def _together(residents: Sequence[Subject], host: HostPlan, pool: str, refit: Refit) -> Diagnostic:
     together = total_bytes([part for s in residents for part in s.memory], pool)
     largest = max(residents, key=lambda s: (total_bytes(s.memory, pool), s.name))
     life = largest.life
@@ -153,6 +119,25 @@ def _together(residents: Sequence[Subject], host: HostPlan, pool: str) -> Diagno
         f"{len(residents)} resident models need {format_bytes(together)} of {of} together, "
         f"{format_bytes(host.pool_bytes(pool))} are there for models",
         notes=(*(_resident_note(s, pool) for s in residents), budget_note(host, pool)),
+        help=tuple(_for_one(residents, refit)),
+    )
+
+
+def _for_one(residents: Sequence[Subject], refit: Refit) -> Iterator[str]:
+    """Changes of one resident that let all of them fit, the largest model's first."""
+    by_size = sorted(residents, key=lambda s: (-sum(part.bytes for part in s.memory), s.name))
+    for subject in by_size[:MODELS_WITH_HELP]:
+        others = [part for s in residents if s is not subject for part in s.memory]
+        attempt = Attempt(subject, refit, lambda again, others=others: _least_left(again, others))  # type: ignore[misc]
+        for text in islice(remedies(attempt), OFFERS_EACH):
+            yield f"for `{subject.name}`: {text}"
+
+
+def _least_left(subject: Subject, others: Sequence[MemoryPart]) -> int:
+    parts = (*others, *subject.memory)
+    return min(
+        subject.host.pool_bytes(pool) - total_bytes(parts, pool)
+        for pool in dict.fromkeys(part.pool for part in parts)
     )
 
 

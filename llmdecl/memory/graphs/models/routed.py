@@ -1,4 +1,4 @@
-"""Feed-forward networks of experts as most graphs build them, and how the header configures them."""
+"""Feed-forward networks of experts as most graphs build them, and how a header says it."""
 
 from llmdecl.memory.ggml.tensor import Tensor
 from llmdecl.memory.graphs.context import Context, Layer
