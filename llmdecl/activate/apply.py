@@ -9,27 +9,15 @@ from llmdecl.activate import processes, run_folder, steps
 from llmdecl.activate.gates import gates
 from llmdecl.activate.generations import Content, Generation
 from llmdecl.activate.hands import Hands, Task, begin
-from llmdecl.activate.rules import FOREIGN_ROUTER, STEP_FAILED, UNDO_FAILED
+from llmdecl.activate.routers import require_runnable
+from llmdecl.activate.rules import STEP_FAILED, UNDO_FAILED
 from llmdecl.diagnostics import Diagnostic, Failure
-from llmdecl.plan.model import Plan
-
-
-def require_ours(plan: Plan) -> None:
-    """A Failure for a stack that is compiled for a router which `apply` does not run."""
-    if plan.router.kind != "llmdecl":
-        raise Failure(
-            FOREIGN_ROUTER.at(
-                "router.kind",
-                f"`apply` does not run `{plan.router.kind}`",
-                help=["`llmdecl compile -o DIR` writes its configuration"],
-            )
-        )
 
 
 def apply(hands: Hands, content: Content) -> tuple[Generation, tuple[Diagnostic, ...]]:
     """`content` is in force: its generation, and warnings. A Failure (status 3) after which the
     earlier generation is in force again."""
-    require_ours(content.plan)
+    require_runnable(content.plan)
     try:
         goal = hands.generations.write(content)
     except OSError as error:
@@ -65,6 +53,12 @@ def carry_out(
 
 
 def _reach(task: Task, goal: Generation) -> None:
+    """Another kind of router has other processes: what runs is drained and stopped first."""
+    wanted = task.hands.generations.load_pointed("wanted")
+    if wanted is not None and wanted.plan.router.kind != goal.plan.router.kind:
+        task.hands.say("drains and stops everything, for another router")
+        steps.stop_all(task)
+        task.did("stopped all")
     task.hands.generations.point("wanted", goal.number)
     task.did("wanted")
     steps.converge(task, goal)

@@ -11,7 +11,8 @@ from llmdecl.activate.router_client import log_notes
 from llmdecl.activate.rules import CONTEXT_SMALLER, NO_ANSWER
 from llmdecl.activate.unix_http import UnixConnection
 from llmdecl.diagnostics import Failure
-from llmdecl.plan.model import EndpointPlan, ModelPlan, Plan
+from llmdecl.emit.doors import door as entrance_of
+from llmdecl.plan.model import LOOPBACK, EndpointPlan, ModelPlan, Plan
 from llmdecl.spec.address import address as address_of
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # not bound here
@@ -75,12 +76,22 @@ def endpoint_door(endpoint: EndpointPlan) -> Door | None:
 
 
 def door_of(plan: Plan, model: ModelPlan, run: Path) -> Door:
-    """The first endpoint that serves `model` the OpenAI way, else the model's own socket."""
-    for endpoint in plan.endpoints:
+    """The first endpoint that serves `model` the OpenAI way, else the model's own door."""
+    entrances = plan.endpoints
+    if plan.router.kind != "llmdecl":  # it has but one
+        entrances = tuple(each for each in plan.endpoints if each is entrance_of(plan))
+    for endpoint in entrances:
         if model.name in endpoint.models and "openai" in endpoint.apis:
             door = endpoint_door(endpoint)
             if door is not None:
                 return door
+    return own_door(model, run)
+
+
+def own_door(model: ModelPlan, run: Path) -> Door:
+    """The model's own socket, or its port of loopback."""
+    if model.port is not None:
+        return Door(LOOPBACK, model.port, None, None)
     return Door(None, None, run / model.socket, None)
 
 
@@ -114,7 +125,7 @@ def context_as_planned(model: ModelPlan, run: Path) -> None:
 
     An engine that does not say is believed.
     """
-    door = Door(None, None, run / model.socket, None)
+    door = own_door(model, run)
     try:
         status, data = _send(door, "GET", "/props", None, 10)
         props = json.loads(data) if status == 200 else {}

@@ -8,7 +8,7 @@ from llmdecl.activate.diff_fields import field_change
 from llmdecl.activate.diff_models import model_changes
 from llmdecl.activate.drift import drift
 from llmdecl.activate.effects import Effect
-from llmdecl.activate.live import Live, Version
+from llmdecl.activate.live import ROUTER_FILES, Live, Version
 from llmdecl.activate.phrases import RELOADS, RESTARTS_ROUTER, SHRINKS
 from llmdecl.plan.model import Budget, EndpointPlan, Plan, RouterPlan
 from llmdecl.spec.address import address as address_of
@@ -42,6 +42,10 @@ def _restarts(
     if any(change.effect is Effect.STACK for change in changes):
         return tuple(sorted(running))
     new = {model.name: model for model in planned.plan.models}
+    if planned.plan.router.kind != "llmdecl":  # it stops all its models when anything changes
+        path = ROUTER_FILES[planned.plan.router.kind]
+        same = current is not None and current.files.get(path) == planned.files.get(path)
+        return () if same else tuple(sorted(running))
     ran = {p.name: p.running for p in live.manager.programs} if live.manager else {}
     ends = []
     for name in running:

@@ -6,6 +6,7 @@ from llmdecl.activate.changes import Change, Symbol
 from llmdecl.activate.effects import Effect
 from llmdecl.activate.live import (
     MODEL_PROGRAM,
+    ROUTER_FILES,
     ROUTER_PROGRAM,
     Live,
     LiveManager,
@@ -98,7 +99,9 @@ def _store(current: Version | None, planned: Version, live: Live) -> Iterator[Ch
 
 def _programs(applied: Version, manager: LiveManager) -> Iterator[Change]:
     """Programs that are missing, too many, or of another plan."""
-    expected = {f"{MODEL_PROGRAM}{model.name}": model.digest for model in applied.plan.models}
+    ours = applied.plan.router.kind == "llmdecl"
+    models = applied.plan.models if ours else ()
+    expected = {f"{MODEL_PROGRAM}{model.name}": model.digest for model in models}
     found = {program.name: program for program in manager.programs}
     for name in sorted({*expected, ROUTER_PROGRAM} - found.keys()):
         yield _drift(_address(name), Effect.ROUTER, "supervisord does not know it", "adds it")
@@ -129,7 +132,7 @@ def _digests(program: LiveProgram, digest: str) -> Iterator[Change]:
 
 
 def _router(applied: Version, live: Live) -> Iterator[Change]:
-    wanted = applied.files.get("router.json")
+    wanted = applied.files.get(ROUTER_FILES[applied.plan.router.kind])
     if live.router is None:
         yield _drift("router", Effect.ROUTER, "does not answer", "starts it")
         return

@@ -11,7 +11,7 @@ from llmdecl.activate.journal import Journal, JournalFile
 from llmdecl.activate.managers import MANAGERS
 from llmdecl.activate.managers.manager import Manager
 from llmdecl.activate.managers.supervisord import interpreter
-from llmdecl.activate.router_client import RouterClient
+from llmdecl.activate.routers import Router, Routers
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.paths import Folders
 
@@ -29,7 +29,7 @@ class Hands:
 
     folders: Folders
     manager: Manager
-    router: RouterClient
+    router: Router
     generations: Generations
     journal: JournalFile
     say: Say = nothing
@@ -40,10 +40,11 @@ def hands_for(
     folders: Folders, *, say: Say = nothing, after: Say = nothing, manager: str = "supervisord"
 ) -> Hands:
     """The real parts of the stack in these folders."""
+    keeper = MANAGERS[manager](folders)
     return Hands(
         folders=folders,
-        manager=MANAGERS[manager](folders),
-        router=RouterClient(folders.run),
+        manager=keeper,
+        router=Routers(folders, keeper),
         generations=Generations(folders.state),
         journal=JournalFile(folders.state),
         say=say,

@@ -16,6 +16,10 @@ MODEL_PROGRAM = "model-"
 ROUTER_PROGRAM = "router"
 
 
+ROUTER_FILES = {"llmdecl": "router.json", "llama-swap": "llama-swap.yaml"}
+"""What a router reads, by its kind."""
+
+
 class LiveProgram(Value, frozen=True, kw_only=True):
     """A program at the manager.
 
@@ -76,9 +80,12 @@ class Live(Value, frozen=True, kw_only=True):
     orphans: tuple[int, ...] = ()
 
     def running(self) -> tuple[str, ...]:
-        """Models that have a process, by what the manager says."""
+        """Models that have a process, by what the manager says, or a router that keeps them."""
         if self.manager is None:
             return ()
+        kept = tuple(m.name for m in self.router.models if m.pid) if self.router else ()
+        if not any(p.name.startswith(MODEL_PROGRAM) for p in self.manager.programs):
+            return kept
         return tuple(
             program.name.removeprefix(MODEL_PROGRAM)
             for program in self.manager.programs

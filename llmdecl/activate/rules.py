@@ -186,13 +186,14 @@ STATE_UNWRITABLE = Rule(
 of this stack: name a folder of your own with `--state-dir` or LLMDECL_STATE_DIR, or free some
 space.""",
 )
-FOREIGN_ROUTER = Rule(
+ROUTER_UNRUNNABLE = Rule(
     "LD627",
-    "router-not-ours",
-    Severity.ERROR,
-    """The spec's `router.kind` names a router that this version writes a configuration for but does
-not run: `llmdecl compile -o DIR` writes it, and its head says how it is started. `apply` runs our
-own router.""",
+    "router-unrunnable",
+    ERROR,
+    """The spec names a router that is not ours, and the manager could not start it: `router.path`
+is missing or no program, or the endpoint asks for a key, which the router would need in its
+environment, where `apply` puts no secrets. `llmdecl compile -o DIR` writes its configuration, whose
+head says how it is started.""",
 )
 
 RULES: tuple[Rule, ...] = (
@@ -222,5 +223,5 @@ RULES: tuple[Rule, ...] = (
     MODEL_REFUSED,
     NO_ROOM,
     STATE_UNWRITABLE,
-    FOREIGN_ROUTER,
+    ROUTER_UNRUNNABLE,
 )

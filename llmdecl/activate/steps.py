@@ -10,7 +10,13 @@ from collections.abc import Callable
 from llmdecl.activate import processes
 from llmdecl.activate.generations import Generation
 from llmdecl.activate.hands import Task
-from llmdecl.activate.live import MODEL_PROGRAM, ROUTER_PROGRAM, RUNNING_STATES, LiveManager
+from llmdecl.activate.live import (
+    MODEL_PROGRAM,
+    ROUTER_FILES,
+    ROUTER_PROGRAM,
+    RUNNING_STATES,
+    LiveManager,
+)
 from llmdecl.activate.logs import tail
 from llmdecl.activate.managers.manager import Reread
 from llmdecl.activate.router_client import RouterStatus, log_notes, refused, silent
@@ -123,7 +129,7 @@ def stop_model(task: Task, name: str, status: RouterStatus | None) -> None:
 def router_up(task: Task, goal: Generation) -> None:
     """The router runs the goal's configuration and holds nothing back."""
     hands = task.hands
-    wanted = goal.manifest.files["router.json"]
+    wanted = goal.manifest.files[ROUTER_FILES[goal.plan.router.kind]]
     status = hands.router.status()
     if status is None:
         status = _revive(task)

@@ -80,11 +80,12 @@ def _saved(hands: "Hands", path: Path) -> "tuple[Content, Spec, ChangeSet]":
 
 
 def _carry_out(hands: "Hands", content: "Content", spec: "Spec", *, yes: bool) -> None:
-    from llmdecl.activate.apply import apply, require_ours
+    from llmdecl.activate.apply import apply
+    from llmdecl.activate.routers import require_runnable
     from llmdecl.cli.lifecycle import confirm, fetch
     from llmdecl.cli.views.changes import show_applied
 
-    require_ours(content.plan)
+    require_runnable(content.plan)
     confirm("Apply these changes?", yes=yes)
     fetch(spec, content.lock, Path(content.origin).parent, hands.folders)
     generation, warnings = apply(hands, content)

@@ -473,7 +473,7 @@ class Router(Table):
     )
     path: Text | None = Field(
         None,
-        description="absolute path of the `llama-swap` binary; `compile` does without",
+        description="absolute path of the `llama-swap` binary; `apply` needs it, `compile` not",
     )
     drain_timeout: Annotated[Duration, Field(le=3600)] | None = Field(
         None,

@@ -1,8 +1,9 @@
-"""A model server for tests: llama-server's manners on a unix socket, without a model.
+"""A model server for tests: llama-server's manners on a socket, without a model.
 
 Run as a program, `python fake_llama_server.py --host /tmp/x.sock [--fake-...]`. Flags of
-llama-server are accepted and ignored, but for `--host`, `--alias`, `--ctx-size`, `--parallel` and
-`--embedding`. Standard library only, so that it starts in about 60 ms with `python -S -E`.
+llama-server are accepted and ignored, but for `--host`, `--port`, `--alias`, `--ctx-size`,
+`--parallel` and `--embedding`. Standard library only, so that it starts in about 60 ms with
+`python -S -E`.
 
 It keeps the traps of the real one: a stale socket file makes the start fail with status 1, the
 socket file stays behind, `/health` is 503 while "loading", SIGTERM does not drain.
@@ -28,7 +29,8 @@ from typing import Any
 
 def options(argv: list[str]) -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    p.add_argument("--host", required=True, help="path of the unix socket")
+    p.add_argument("--host", required=True, help="path of the unix socket, or an address")
+    p.add_argument("--port", type=int, default=0, help="listen on TCP instead")
     p.add_argument("--alias", default="fake")
     p.add_argument("--ctx-size", type=int, default=4096)
     p.add_argument("--parallel", type=int, default=1)
@@ -298,13 +300,16 @@ async def main(opts: argparse.Namespace) -> int:
         loop.call_later(opts.fake_crash_s, os.kill, os.getpid(), signal.SIGKILL)
     if opts.fake_bind_s:
         await asyncio.sleep(opts.fake_bind_s)
-    listener = socket.socket(socket.AF_UNIX)
+    listener = socket.socket(socket.AF_INET if opts.port else socket.AF_UNIX)
+    if opts.port:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(opts.host)
+        listener.bind((opts.host, opts.port) if opts.port else opts.host)
     except OSError as error:
         print(f"couldn't bind {opts.host}: {error}", flush=True)
         return 1
-    await asyncio.start_unix_server(server.serve, sock=listener, limit=1 << 26)
+    serve = asyncio.start_server if opts.port else asyncio.start_unix_server
+    await serve(server.serve, sock=listener, limit=1 << 26)
     print("fake llama-server: listening", flush=True)
     return await stop
 
