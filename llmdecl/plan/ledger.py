@@ -9,7 +9,7 @@ from llmdecl.memory.estimate import (
     process_parts,
     total_bytes,
 )
-from llmdecl.memory.model import ON_CPU, MemoryPart, Placement, RunParameters
+from llmdecl.memory.model import ON_CPU, MemoryPart, Placement
 from llmdecl.plan.model import DevicePlan
 from llmdecl.plan.sizes import layer_count
 from llmdecl.plan.subject import Resolved
@@ -17,37 +17,14 @@ from llmdecl.plan.subject import Resolved
 
 def ledger(resolved: Resolved, placement: Placement) -> tuple[MemoryPart, ...]:
     """The model's, the draft's, the projector's and the process's parts."""
-    return _ledger(resolved, resolved.run, placement)
-
-
-def trial(resolved: Resolved, placement: Placement) -> tuple[tuple[MemoryPart, ...], bool]:
-    """The same, and whether flash attention is computed on the device of each layer.
-
-    That can only fail where layers or caches are apart. Where the spec says `on`, it is on; where
-    the plan has turned it on, llama.cpp would turn its own `auto` off there, and the parts are
-    those without it.
-    """
     run = resolved.run
-    whole = placement.n_gpu_layers >= layer_count(resolved.gguf) and placement.kv_offload
-    given = resolved.pick.given("flash-attn", str)
-    asked = given is not None and given.value == "on"
-    if whole or asked or not run.flash_attn or not placement.devices:
-        return _ledger(resolved, run, placement), True
-    run = run.replace(flash_attn_auto=True)
-    kept = keeps_flash_attention(resolved.gguf, run, placement, resolved.host.features)
-    return _ledger(resolved, run, placement), kept
-
-
-def _ledger(resolved: Resolved, run: RunParameters, placement: Placement) -> tuple[MemoryPart, ...]:
     host = resolved.host
     parts = model_parts(
         resolved.gguf, resolved.weights.digest, run, host.features, placement=placement
     )
     draft = resolved.draft
     if draft is not None and draft.gguf is not None:
-        beside = resolved.run.replace(
-            n_outputs_max=resolved.server.context.parallel.value, embedding=False
-        )
+        beside = run.replace(n_outputs_max=resolved.server.context.parallel.value, embedding=False)
         parts += model_parts(
             draft.gguf,
             draft.digest,
@@ -60,6 +37,21 @@ def _ledger(resolved: Resolved, run: RunParameters, placement: Placement) -> tup
     parts += tuple(_loras(resolved, placement))
     parts += process_parts(resolved.gguf, run, placement)
     return parts + tuple(_mirrored(parts, host.devices))
+
+
+def attends_at_home(resolved: Resolved, placement: Placement) -> bool:
+    """Flash attention, where the plan has turned it on, is computed on the device of each layer.
+
+    That can only fail where layers or caches are apart: llama.cpp would turn its own `auto` off.
+    Where the spec says `on`, it is on.
+    """
+    run = resolved.run
+    whole = placement.n_gpu_layers >= layer_count(resolved.gguf) and placement.kv_offload
+    given = resolved.pick.given("flash-attn", str)
+    asked = given is not None and given.value == "on"
+    if whole or asked or not run.flash_attn or not placement.devices:
+        return True
+    return keeps_flash_attention(resolved.gguf, run, placement, resolved.host.features)
 
 
 def draft_placement(placement: Placement, layers: int) -> Placement:

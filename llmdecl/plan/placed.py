@@ -1,6 +1,7 @@
 """A resolved model in its place: solved, in the engine's words, with reasons."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from llmdecl.backends.table import BACKENDS
 from llmdecl.engines.choice import Choice
@@ -10,7 +11,7 @@ from llmdecl.engines.llama_cpp.server import server_settings
 from llmdecl.engines.llama_cpp.writer import number
 from llmdecl.memory.model import Device, Placement
 from llmdecl.plan.devices import View, view
-from llmdecl.plan.ledger import ledger, trial
+from llmdecl.plan.ledger import attends_at_home, ledger
 from llmdecl.plan.model import DevicePlan, PlacementPlan
 from llmdecl.plan.placement import Fixed, Kind, Measured, Room, Solution, solve
 from llmdecl.plan.sizes import layer_count, layer_sizes
@@ -38,15 +39,20 @@ def _place(resolved: Resolved, beside: Beside) -> Subject:
         beside = Beside(beside.parts, beside.closed | taken)
 
     def measure(placement: Placement) -> Measured:
-        parts, sound = trial(resolved, placement)
-        return Measured(beside.left(resolved.host, parts), sound)
+        return Measured(beside.left(resolved.host, ledger(resolved, placement)))
+
+    def judge(placement: Placement) -> Measured:
+        return replace(measure(placement), sound=attends_at_home(resolved, placement))
 
     rooms = _rooms(resolved, beside)
     fixed = _fixed(resolved, len(rooms))
     if fixed.split_mode == "none" and 0 < fixed.main_gpu < len(rooms):
         rooms = rooms[fixed.main_gpu :][:1]
     sizes = layer_sizes(resolved.gguf, resolved.run, kv_offload=fixed.kv_offload)
-    return _subject(resolved, beside, solve(rooms, fixed, sizes, measure))
+    solution = solve(rooms, fixed, sizes, measure)
+    if solution.measured.fits and not attends_at_home(resolved, solution.placement):
+        solution = solve(rooms, fixed, sizes, judge)  # seldom, and twice the questions
+    return _subject(resolved, beside, solution)
 
 
 def _rooms(resolved: Resolved, beside: Beside) -> list[Room]:

@@ -144,6 +144,7 @@ class _Search:
         self.rooms = tuple(rooms)
         self.fixed, self.sizes, self.measure = fixed, sizes, measure
         self.overhead: dict[str, int] = {}
+        self.lowest: dict[str, int] = {}
         self.known: dict[tuple[tuple[Room, ...], int, int], Solution | None] = {}
         self.failed: list[Solution] = []
         wanted = fixed.n_gpu_layers
@@ -284,20 +285,44 @@ class _Search:
             if best is not None and (first, size, far) > rank:
                 break
             last = rank[0] if self._may_lead(rooms, steps, rank, best) else rank[0] - 1
-            indices = [index for index in hopeful if index <= last]
-            at = self._boundary(rooms, [steps[index] for index in indices])
-            if at is None:
+            index = self._earliest(rooms, steps, [each for each in hopeful if each <= last])
+            found = None if index is None else self._placed(rooms, *steps[index])
+            if found is None or index is None:
                 continue
-            index = indices[at]
-            found = self._placed(rooms, *steps[index])
-            assert found is not None
-            if not found.measured.fits:
-                self.failed.append(found)
-            elif best is None or (index, size, far) < rank:
-                best, rank = found, (index, size, far)
-            elif (index, size, far) == rank:
+            if best is None or not found.measured.fits or (index, size, far) == rank:
                 best = self._better(best, found)
+            elif (index, size, far) < rank:
+                best = found
+            if best is found:
+                rank = index, size, far
         return best
+
+    def _earliest(
+        self, rooms: tuple[Room, ...], steps: Sequence[tuple[int, int]], indices: Sequence[int]
+    ) -> int | None:
+        """The first of these steps that the devices hold; `None`: none of them does.
+
+        What is held stays held, unless a layer is wider than a device: then one by one.
+        """
+        if self._narrow(rooms):
+            return next((index for index in indices if self._held(rooms, steps[index])), None)
+        if not indices or not self._likely(rooms, steps[indices[-1]]):
+            return None
+        at = self._boundary(rooms, [steps[index] for index in indices])
+        return None if at is None else indices[at]
+
+    def _held(self, rooms: tuple[Room, ...], step: tuple[int, int]) -> bool:
+        if not self._likely(rooms, step):
+            return False
+        placed = self._placed(rooms, *step)
+        if placed is None or not placed.measured.sound or placed.measured.device_left < 0:
+            self.failed += [placed] if placed else []
+            return False
+        return True
+
+    def _narrow(self, rooms: tuple[Room, ...]) -> bool:
+        least = min(room.free - room.least for room in rooms)
+        return len(rooms) > 1 and least < 2 * max(self.sizes.layers)
 
     def _may_lead(
         self,
@@ -323,9 +348,19 @@ class _Search:
             return not counted or holds_runs(free, self._sizes(*step))
 
         usable = sum(layers >= len(rooms) for layers, _ in steps)
-        if len(rooms) > 1 and min(free) < max(self.sizes.layers):
+        if self._narrow(rooms):
             return [index for index in range(usable) if holds(steps[index])]
         return range(_first(steps[:usable], holds), usable)
+
+    def _likely(self, rooms: tuple[Room, ...], step: tuple[int, int]) -> bool:
+        """Whether it could fit if each device took a quarter of the least work buffer seen yet."""
+        if self.fixed.tensor_split or self.fixed.split_mode in ("row", "tensor"):
+            return True
+        free = []
+        for room in rooms:
+            seen = self.lowest.get(room.kind, room.least)
+            free.append(room.free - room.least - max(0, seen - room.least) // 4)
+        return holds_runs(free, self._sizes(*step))
 
     def _boundary(self, rooms: tuple[Room, ...], steps: Sequence[tuple[int, int]]) -> int | None:
         """The first step that the devices hold; `None`: none of them does."""
@@ -418,7 +453,9 @@ class _Search:
         measured = self.measure(placement)
         taken = _taken(self._sizes(layers, n_cpu_moe), counts)
         for room, size in zip(rooms, taken, strict=True):
-            self.overhead[room.kind] = room.free - measured.left[room.device.id] - size
+            took = room.free - measured.left[room.device.id] - size
+            self.overhead[room.kind] = took
+            self.lowest[room.kind] = min(took, self.lowest.get(room.kind, took))
         kind = self._kind(len(rooms), layers, n_cpu_moe)
         return Solution(kind, placement, counts, n_cpu_moe, measured)
 

@@ -11,7 +11,7 @@ from llmdecl.compiler import compile_spec
 from llmdecl.memory.estimate import total_bytes
 from llmdecl.memory.model import Device, Placement
 from llmdecl.plan.host import VRAM_MARGIN_DEFAULT
-from llmdecl.plan.ledger import ledger, trial
+from llmdecl.plan.ledger import attends_at_home, ledger
 from llmdecl.plan.placement import Kind, expert_overrides
 from llmdecl.plan.resolve import resolve_model
 from llmdecl.plan.sizes import layer_sizes
@@ -78,12 +78,12 @@ def everything(spec, name):
                         tensor_split=tuple(map(float, counts)) if size > 1 else (),
                         overrides=expert_overrides(moe),
                     )
-                    parts, sound = trial(model, placement)
+                    parts = ledger(model, placement)
                     left = {
                         pool: host.pool_bytes(pool) - total_bytes(parts, pool)
                         for pool in ("host", *(d.id for d in group))
                     }
-                    if sound and min(left.values()) >= 0:
+                    if min(left.values()) >= 0 and attends_at_home(model, placement):
                         least = min(left[d.id] for d in group)
                         found.append((size, -least, step, layers, moe))
         if found:
