@@ -41,6 +41,7 @@ golden: $(STAMP) ## write what is produced as what is expected, and show the dif
 bench: $(STAMP) ## numbers: header reading, compile time, router
 	$(BIN)/python benchmarks/gguf_header.py
 	$(BIN)/python benchmarks/compile_time.py
+	$(BIN)/python benchmarks/residency.py
 	$(BIN)/python benchmarks/router.py
 	$(BIN)/python benchmarks/cold_start.py
 

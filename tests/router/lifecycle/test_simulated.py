@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmdecl.router.config import Claim
 from llmdecl.router.operator import Operator
 from llmdecl.router.ports import Refused
 
@@ -266,6 +267,67 @@ def test_a_hold_in_the_midst_of_everything():
             assert keeper.queued("a") == 3
             await operator.release("a")
         assert all(client.result() > 5 for client in clients)
+        await keeper.close()
+
+    simulate(work)
+
+
+PLACES = st.tuples(
+    st.dictionaries(st.sampled_from(["gpu0", "gpu1"]), st.integers(1, 10)),
+    st.integers(1, 40),
+    st.booleans(),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ARRIVALS, st.lists(PLACES, min_size=3, max_size=3), st.floats(0, 5))
+def test_several_pools(arrivals, places, residency):
+    """Models on two devices and the host, some of them alone: no pool is overdrawn, nobody is
+    beside one that is alone (the world asserts both), and everyone is served, since each fits."""
+
+    async def work():
+        models = []
+        for name, (devices, host, alone) in zip("abc", places, strict=True):
+            on = tuple(sorted(devices)) or ("host",)
+            claims = {"host": host, **devices}
+            models.append(
+                model(
+                    name,
+                    claims=tuple(Claim(pool=p, bytes=b) for p, b in sorted(claims.items())),
+                    devices=on,
+                    alone=on if alone else (),
+                )
+            )
+        pools = {"host": 60, "gpu0": 10, "gpu1": 10}
+        limits = {"min_residency_s": residency, "queue_timeout_s": 1000.0, "pools": pools}
+        keeper, _ = keep(config(*models, **limits))
+
+        async def client(at, name, seconds):
+            await asyncio.sleep(at)
+            await use(keeper, name, seconds)
+
+        async with asyncio.TaskGroup() as group:
+            for arrival in arrivals:
+                group.create_task(client(*arrival))
+        await keeper.close()
+
+    simulate(work)
+
+
+def test_a_swap_on_one_device_leaves_the_other_alone():
+    """A request that needs room on one device stops only who is there."""
+
+    async def work():
+        def on(device, name):
+            claims = (Claim(pool="host", bytes=1), Claim(pool=device, bytes=8))
+            return model(name, claims=claims, devices=(device,))
+
+        models = (on("gpu0", "a"), on("gpu1", "b"), on("gpu1", "c"))
+        pools = {"host": 60, "gpu0": 10, "gpu1": 10}
+        keeper, world = keep(config(*models, min_residency_s=0.0, pools=pools))
+        for name in "abc":
+            await use(keeper, name, 0.1)
+        assert [name for _, name in world.stops] == ["b"]
         await keeper.close()
 
     simulate(work)

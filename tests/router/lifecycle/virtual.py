@@ -90,6 +90,9 @@ class FakeWorld:
         claims = [p.model.claims for p in self.alive()] + [model.claims]
         for pool, budget in self.budgets.items():
             assert claimed_bytes(claims, pool) <= budget, "over budget"
+        for other in (p.model for p in self.alive()):
+            assert not set(other.alone) & set(model.devices), "beside one that is alone"
+            assert not set(model.alone) & set(other.devices), "alone beside another one"
         pid = 100 + len(self.processes)
         process = FakeProcess(pid, model, now + self.load_s)
         self.processes[pid] = process
@@ -171,10 +174,11 @@ def config(*models, **fields):
         "queue_size": 1000,
         "min_residency_s": 5.0,
     }
+    pools = fields.pop("pools", {"host": 100})
     return RouterConfig(
         endpoints=(),
         models=models,
-        pools=(PoolConfig(name="host", budget_bytes=100),),
+        pools=tuple(PoolConfig(name=name, budget_bytes=size) for name, size in pools.items()),
         **{**values, **fields},
     )
 
