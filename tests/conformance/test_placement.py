@@ -1,0 +1,111 @@
+"""The real engine on devices behind `ggml-rpc-server`: where the plan says, and as much."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import time
+from urllib.request import Request, urlopen
+
+import pytest
+
+from llmdecl.engines.llama_cpp.load_log import ROUNDING_BYTES, last_start, read_load_log
+from llmdecl.plan.model import Plan
+from llmdecl.values import from_json
+from tests.conformance.conftest import free_port
+
+pytestmark = pytest.mark.real
+
+SPEC = """
+version = 1
+
+[host]
+vram-margin = "64MiB"
+devices = [
+  {{ id = "near", backend = "rpc", memory = "300MiB", endpoint = "127.0.0.1:{ports[0]}" }},
+  {{ id = "far", backend = "rpc", memory = "260MiB", endpoint = "127.0.0.1:{ports[1]}" }},
+]
+
+[engines.llama]
+kind = "llama.cpp"
+provider = "path"
+path = "{engine}"
+
+[defaults]
+task = "completion"
+ctx-size = 1024
+ubatch-size = 64
+threads = 2
+
+[models.split]
+source = "file:{gemma3}"
+
+[models.some]
+source = "file:{gemma3}"
+devices = ["near"]
+n-gpu-layers = 7
+override-tensor = ['blk\\.15\\.ffn_.*=CPU']
+
+[models.given]
+source = "file:{smollm2}"
+devices = ["far", "near"]
+tensor-split = [2, 1]
+
+[models.cpu]
+source = "file:{smollm2}"
+devices = []
+
+[endpoints.main]
+listen = "127.0.0.1:PORT"
+"""
+
+
+@pytest.fixture
+def rpc_ports(llama_server):
+    """Two servers, each a pretend accelerator of its own."""
+    ports = [free_port(), free_port()]
+    program = str(llama_server.with_name("ggml-rpc-server"))
+    with contextlib.ExitStack() as servers:
+        for port in ports:
+            server = servers.enter_context(
+                subprocess.Popen(
+                    [program, "-H", "127.0.0.1", "-p", str(port), "-d", "CPU"],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            servers.callback(server.kill)
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                time.sleep(0.05)
+        yield ports
+
+
+def test_every_layer_is_where_the_plan_says(stack, llama_server, gemma3, smollm2, rpc_ports):
+    """Devices, layers, weights and caches in the engine's log are those of the plan, to the
+    rounding of the log: a split that was solved, one that was given, layers on the CPU, an
+    override, and a model that keeps away from devices."""
+    stack.write(SPEC.format(ports=rpc_ports, engine=llama_server, gemma3=gemma3, smollm2=smollm2))
+    stack.apply()
+    plan = from_json((stack.folder / "state/current/plan.json").read_bytes(), Plan)
+    places = {model.name: model.placement for model in plan.models}
+    assert places["split"].devices == ("near", "far")
+    assert places["given"].devices == ("far", "near")
+    assert places["given"].layers == (21, 10)
+    assert not places["cpu"].devices
+    for model in plan.models:
+        body = json.dumps({"model": model.name, "prompt": "Hello", "max_tokens": 2})
+        with urlopen(Request(f"{stack.url}/v1/completions", body.encode()), timeout=120) as answer:
+            assert answer.status == 200
+        log = (stack.folder / f"state/logs/model-{model.name}.log").read_text(errors="replace")
+        (reported,) = read_load_log(last_start(log))
+        place = model.placement
+        assert reported.devices == place.engine_devices
+        assert reported.on_devices == place.n_gpu_layers
+        names = dict(zip(place.engine_devices, place.devices, strict=True)) | {"host": "host"}
+        for (where, part), size in reported.sums().items():
+            planned = sum(p.bytes for p in model.memory if (p.pool, p.part) == (names[where], part))
+            if part == "kv-cache" or (part == "weights" and where != "host"):
+                assert abs(planned - size) <= 8 * ROUNDING_BYTES, (model.name, where, part)
