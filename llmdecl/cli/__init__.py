@@ -33,6 +33,7 @@ VERBS: Mapping[str, str] = {
     "explain": "Say which rule produced each flag of a model, or what a code means.",
     "inspect": "Show a GGUF header.",
     "estimate": "Say what a llama-server command line would take, by device.",
+    "fit": "Say what this machine can run: quantizations, contexts, placement, margin.",
     "schema": "Print the spec's JSON Schema, for editors.",
     "router": "Run the router (called by the manager).",
 }

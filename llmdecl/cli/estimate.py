@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
+from llmdecl.cli.devices import DEVICE_FORM, parse_device
 from llmdecl.diagnostics import has_errors
-
-DEVICE_FORM = "ID:BACKEND:SIZE"
 
 
 @click.command(
@@ -60,7 +59,7 @@ def command(
     report = estimated(
         file,
         flags,
-        devices=tuple(_device(text) for text in devices),
+        devices=tuple(parse_device(text) for text in devices),
         engine_version=engine_version,
         features=_features(cpu_features),
     )
@@ -75,23 +74,6 @@ def command(
     else:
         show_estimate(report, measured)
     return 1 if has_errors(report.diagnostics) else 0
-
-
-def _device(text: str) -> tuple[str, str, int]:
-    from llmdecl.backends.table import BACKENDS
-    from llmdecl.units import parse_bytes
-
-    parts = text.split(":")
-    if len(parts) != 3 or not parts[0]:
-        raise click.UsageError(f"`--device {text}` is not of the form {DEVICE_FORM}")
-    name, backend, size = parts
-    if backend not in BACKENDS:
-        known = ", ".join(BACKENDS)
-        raise click.UsageError(f"`--device {text}`: `{backend}` is no backend; there are {known}")
-    try:
-        return name, backend, parse_bytes(size)
-    except ValueError as error:
-        raise click.UsageError(f"`--device {text}`: {error}") from None
 
 
 def _features(text: str | None) -> Sequence[str] | None:

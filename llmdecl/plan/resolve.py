@@ -177,21 +177,26 @@ def _environment(model: Model, spec: Spec) -> tuple[tuple[str, str], ...]:
 def refit(subject: Subject, model: Model, gguf: GgufFacts | None = None) -> Subject:
     """The same model with another spec, or another file's header, placed anew beside the same
     neighbours."""
-    header = gguf or subject.gguf
-    pick = Chooser(subject.name, model, subject.pick.defaults)
+    return place(changed(subject, model, gguf), subject.beside)
+
+
+def changed(resolved: Resolved, model: Model, gguf: GgufFacts | None = None) -> Resolved:
+    """The same model with another spec, or another file's header, and no place yet."""
+    header = gguf or resolved.gguf
+    pick = Chooser(resolved.name, model, resolved.pick.defaults)
     server = decide_server(
         pick,
         header,
-        model=subject.server.model,
-        socket=subject.server.socket,
-        port=subject.server.port,
-        cores=subject.host.cores,
-        draft=subject.server.draft,
-        mmproj=subject.server.mmproj,
-        lora=subject.server.lora,
+        model=resolved.server.model,
+        socket=resolved.server.socket,
+        port=resolved.server.port,
+        cores=resolved.host.cores,
+        draft=resolved.server.draft,
+        mmproj=resolved.server.mmproj,
+        lora=resolved.server.lora,
     )
-    known = {field: getattr(subject, field) for field in Resolved.__dataclass_fields__}
-    changed = Resolved(
+    known = {field: getattr(resolved, field) for field in Resolved.__dataclass_fields__}
+    return Resolved(
         **known
         | {
             "model": model,
@@ -202,4 +207,3 @@ def refit(subject: Subject, model: Model, gguf: GgufFacts | None = None) -> Subj
             "run": server_parameters(server),
         }
     )
-    return place(changed, subject.beside)

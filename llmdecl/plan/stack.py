@@ -26,6 +26,23 @@ from llmdecl.values import to_json
 
 def plan_stack(spec: Spec, facts: Facts, lock: Lock) -> tuple[Plan | None, tuple[Diagnostic, ...]]:
     """The plan, or `None` and at least one error. Models go by name, whatever their order."""
+    host, engines, resolved, found = resolve_all(spec, facts, lock)
+    subjects = place_all(resolved)
+    for subject in subjects:
+        for check in CHECKS.values():
+            found.extend(check(subject))
+        found.extend(check_alone(subject, refit))
+    found.extend(check_residents(subjects, host, refit))
+    found.extend(check_company(subjects))
+    if has_errors(found):
+        return None, tuple(found)
+    return _plan(spec, host, engines, subjects), tuple(found)
+
+
+def resolve_all(
+    spec: Spec, facts: Facts, lock: Lock
+) -> tuple[HostPlan, Mapping[str, PinnedEngine], list[Resolved], list[Diagnostic]]:
+    """The host, the engines, and every model but its place; what is not pinned or not known."""
     host = host_plan(spec.host, facts.host)
     engines = {
         name: pinned_engine(name, engine, facts, lock)
@@ -44,16 +61,7 @@ def plan_stack(spec: Spec, facts: Facts, lock: Lock) -> tuple[Plan | None, tuple
         if model is not None:
             resolved.append(model)
     found.extend(_unreached(resolved))
-    subjects = place_all(resolved)
-    for subject in subjects:
-        for check in CHECKS.values():
-            found.extend(check(subject))
-        found.extend(check_alone(subject, refit))
-    found.extend(check_residents(subjects, host, refit))
-    found.extend(check_company(subjects))
-    if has_errors(found):
-        return None, tuple(found)
-    return _plan(spec, host, engines, subjects), tuple(found)
+    return host, engines, resolved, found
 
 
 def _unlocked(
