@@ -52,7 +52,7 @@ def carry_out(
     return tuple(task.warnings)
 
 
-def _reach(task: Task, goal: Generation) -> None:
+def _reach(task: Task, goal: Generation, *, back: bool = False) -> None:
     """Another kind of router has other processes: what runs is drained and stopped first."""
     wanted = task.hands.generations.load_pointed("wanted")
     if wanted is not None and wanted.plan.router.kind != goal.plan.router.kind:
@@ -62,7 +62,7 @@ def _reach(task: Task, goal: Generation) -> None:
     task.hands.generations.point("wanted", goal.number)
     task.did("wanted")
     steps.converge(task, goal)
-    gates(task, goal)
+    gates(task, goal, back=back)
 
 
 def _back(task: Task, goal: Generation, previous: Generation | None, failure: Failure) -> None:
@@ -77,7 +77,7 @@ def _back(task: Task, goal: Generation, previous: Generation | None, failure: Fa
             hands.generations.point("wanted", None)
         else:
             hands.say(f"puts generation {previous.number} back")
-            _reach(task, previous)
+            _reach(task, previous, back=True)
     except (Failure, OSError) as second:
         more = second if isinstance(second, Failure) else _failed(second)
         summary = "going back failed too; the stack is between two generations"

@@ -21,6 +21,17 @@ class PoolStatus(msgspec.Struct, frozen=True, kw_only=True):
     claimed_bytes: int
 
 
+class PlacementStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What a loaded model's engine says of where it is, next to the plan. `memory` is bytes by
+    pool. `known` is false when its log says nothing."""
+
+    known: bool
+    where: str = ""
+    memory: dict[str, int] = {}
+    differences: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+
+
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A model: `stopped starting ready draining stopping held backoff`; times in seconds."""
 
@@ -36,6 +47,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     load_s: float | None = None
     adopted: bool = False
     held: bool = False
+    placement: PlacementStatus | None = None
     error: str | None = None
     log_tail: str | None = None
 

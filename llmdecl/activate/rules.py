@@ -195,6 +195,23 @@ is missing or no program, or the endpoint asks for a key, which the router would
 environment, where `apply` puts no secrets. `llmdecl compile -o DIR` writes its configuration, whose
 head says how it is started.""",
 )
+PLACEMENT_DIFFERS = Rule(
+    "LD628",
+    "placement-differs",
+    ERROR,
+    """A model is loaded, but its engine's log says that it is somewhere else than planned: on the
+processor instead of a device, fewer layers on devices, flash attention off, or buffers of other
+sizes. It would be slow, or take memory that the plan gives to others. The likely cause is in the
+notes. `llmdecl status` and the metric `llmdecl_model_placement_mismatch` say the same of every
+start.""",
+)
+PLACEMENT_UNKNOWN = Rule(
+    "LD629",
+    "placement-unknown",
+    Severity.WARNING,
+    """A model is loaded, and its engine's log does not say on which devices. The log needs
+verbosity 4, which the plan sets; `extra-args` can change it.""",
+)
 
 RULES: tuple[Rule, ...] = (
     UNQUOTABLE_FOLDER,
@@ -224,4 +241,6 @@ RULES: tuple[Rule, ...] = (
     NO_ROOM,
     STATE_UNWRITABLE,
     ROUTER_UNRUNNABLE,
+    PLACEMENT_DIFFERS,
+    PLACEMENT_UNKNOWN,
 )

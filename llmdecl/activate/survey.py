@@ -7,7 +7,7 @@ from llmdecl.activate.hands import Hands
 from llmdecl.activate.live import Live
 from llmdecl.activate.observe import observe, version_in_force
 from llmdecl.activate.phrases import listen
-from llmdecl.activate.router_client import ModelStatus, RouterStatus
+from llmdecl.activate.router_client import ModelStatus, PlacementStatus, RouterStatus
 from llmdecl.plan.model import ModelPlan
 from llmdecl.values import Value
 
@@ -20,10 +20,21 @@ class PoolSurvey(Value, frozen=True, kw_only=True):
     claimed_bytes: int | None
 
 
+class PlacementSurvey(Value, frozen=True, kw_only=True):
+    """Where a loaded model is and what it takes (bytes by pool), as its engine's log says, and in
+    what that differs from the plan."""
+
+    where: str
+    memory: dict[str, int]
+    differences: tuple[str, ...]
+    causes: tuple[str, ...]
+
+
 class ModelSurvey(Value, frozen=True, kw_only=True):
     """One model. `state` is the router's word; without a router `stopped` or `unrouted`.
 
-    `memory_bytes` is what it claims of all pools when it is loaded; times in seconds.
+    `memory_bytes` is what it claims of all pools when it is loaded; times in seconds. `placement`
+    is `None` when it is not loaded, or its engine does not say.
     """
 
     name: str
@@ -41,6 +52,7 @@ class ModelSurvey(Value, frozen=True, kw_only=True):
     ttl_left_s: float | None
     load_s: float | None
     adopted: bool
+    placement: PlacementSurvey | None
     error: str | None
 
 
@@ -137,5 +149,17 @@ def _model(model: ModelPlan, said: ModelStatus | None, live: Live) -> ModelSurve
         ttl_left_s=now.ttl_left_s,
         load_s=now.load_s,
         adopted=now.adopted,
+        placement=_placement(now.placement),
         error=now.error,
+    )
+
+
+def _placement(said: PlacementStatus | None) -> PlacementSurvey | None:
+    if said is None or not said.known:
+        return None
+    return PlacementSurvey(
+        where=said.where,
+        memory=said.memory,
+        differences=said.differences,
+        causes=said.causes,
     )

@@ -20,11 +20,16 @@ import click
     required=True,
     help="Folder of the models' logs.",
 )
-def command(config: Path, run_dir: Path, logs: Path) -> int:
+@click.option(
+    "--measured",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for what models really took; later plans read it.",
+)
+def command(config: Path, run_dir: Path, logs: Path, measured: Path | None) -> int:
     """Run the router in the foreground; the manager calls this.
 
     TERM drains and exits, the models live on. HUP reloads ROUTER.JSON.
     """
     from llmdecl.router.app import Places, run
 
-    return run(Places(config, run_dir.absolute(), logs))
+    return run(Places(config, run_dir.absolute(), logs, measured))

@@ -37,6 +37,8 @@ OUR_ROUTER = (
     f'"{RUN}"',
     "--logs",
     f'"{STATE}/logs"',
+    "--measured",
+    f'"{STATE}/measured"',
 )
 
 

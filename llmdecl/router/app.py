@@ -16,11 +16,15 @@ from functools import partial
 from pathlib import Path
 
 from llmdecl.router.adoption import adopt
+from llmdecl.router.config import ModelConfig
 from llmdecl.router.control import AnotherRouterError, Control
 from llmdecl.router.lifecycle import Keeper, Tally
+from llmdecl.router.measurements import keep
 from llmdecl.router.operator import Operator
+from llmdecl.router.placement import Verdict
 from llmdecl.router.process import SupervisedWorld
 from llmdecl.router.reload import ConfigError, Reloader, read_config
+from llmdecl.router.resident import Resident
 from llmdecl.router.server import Server
 from llmdecl.router.status import status
 
@@ -34,6 +38,8 @@ class Places:
     config: Path
     run: Path
     logs: Path
+    measured: Path | None = None
+    """Where measurements are kept; without it they are not."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,11 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="router.json")
     parser.add_argument("--run", type=Path, required=True, help="folder of the sockets")
     parser.add_argument("--logs", type=Path, required=True, help="folder of the models' logs")
+    parser.add_argument("--measured", type=Path, help="folder for what models really took")
     try:
         options = parser.parse_args(arguments)
     except SystemExit as leave:
         return 0 if leave.code == 0 else 64
-    return run(Places(options.config, options.run.absolute(), options.logs))
+    return run(Places(options.config, options.run.absolute(), options.logs, options.measured))
 
 
 def run(places: Places) -> int:
@@ -95,6 +102,7 @@ async def _serve(places: Places) -> None:
     control.claim()
     keeper.data_path = data_path
     keeper.tally = partial(_count, data_path)
+    keeper.notice = partial(_notice, data_path, keeper, places.measured)
     try:
         await adopt(keeper)
         keeper.begin()
@@ -115,6 +123,28 @@ async def _serve(places: Places) -> None:
 def _count(data_path: Server, model: str, what: Tally) -> None:
     counts = data_path.metrics.of(model)
     setattr(counts, what, getattr(counts, what) + 1)
+
+
+def _notice(
+    data_path: Server,
+    keeper: Keeper,
+    folder: Path | None,
+    resident: Resident,
+    verdict: Verdict | None,
+) -> None:
+    """A verdict on a model's place, for `/metrics` and for later plans."""
+    counts = data_path.metrics.of(resident.name)
+    if verdict is None or not verdict.known:
+        counts.misplaced, counts.memory = None, {}
+        return
+    counts.misplaced, counts.memory = bool(verdict.differences), verdict.memory()
+    if folder is not None and resident.load_s is not None:
+        model = resident.loaded or resident.config
+        keeper.spawn(_keep(folder, model, verdict, resident.load_s))
+
+
+async def _keep(folder: Path, model: ModelConfig, verdict: Verdict, load_s: float) -> None:
+    await asyncio.to_thread(keep, folder, model, verdict, load_s)
 
 
 class _Drain:

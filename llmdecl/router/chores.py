@@ -3,7 +3,9 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+from llmdecl.engines.llama_cpp.load_log import is_loaded
 from llmdecl.router.events import Exited, Healthy, NotSpawned, Spawned, State
+from llmdecl.router.placement import judge
 from llmdecl.router.world import StartError
 
 if TYPE_CHECKING:
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
 FIRST_POLL_S = 0.001
 LONGEST_POLL_S = 0.025
 """Health is asked for after 1 ms, then after pauses that grow by half to 25 ms."""
+
+LOG_FIRST_S = 0.02
+LOG_S = 3.0
+"""A log that says nothing of loading is waited for so long: the engine is already healthy."""
 
 SETTLE_S = 30.0
 """An engine that still computes for a client so long gone is treated as idle."""
@@ -50,6 +56,24 @@ class Chores:
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LONGEST_POLL_S)
+
+    async def check_placement(self, resident: "Resident", pid: int) -> None:
+        """Read the engine's log until it says that all is loaded, and judge it.
+
+        The log passes through supervisord, so it may come later than the engine's health.
+        """
+        model = resident.loaded or resident.config
+        if model.expect is None:
+            return
+        end, pause = self._keeper.loop.time() + LOG_S, LOG_FIRST_S
+        while True:
+            log = await self._keeper.world.load_log(model.program)
+            if is_loaded(log) or self._keeper.loop.time() >= end:
+                break
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LOG_S / 4)
+        if resident.process.pid == pid:
+            self._keeper.placed(resident, judge(model.expect, log))
 
     async def bury(self, resident: "Resident", pid: int) -> None:
         """Its process ended while it was starting: whoever waits is told its last words."""

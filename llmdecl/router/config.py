@@ -17,6 +17,31 @@ class Claim(Value, frozen=True, kw_only=True):
     shared: str | None = None
 
 
+class ExpectedPart(Value, frozen=True, kw_only=True):
+    """Bytes of `part` in `pool` that the engine is to report; `exact` is false for a bound."""
+
+    pool: str
+    part: str
+    bytes: int
+    exact: bool
+
+
+class Expect(Value, frozen=True, kw_only=True):
+    """What an engine's log must say once the model is loaded.
+
+    `devices` are `(the engine's name, pool)` in its order; without any, the CPU has everything.
+    `parts` are those that a log shows; host weights only where they are no mapping, of which an
+    engine reports the span in the file. `flash_attn` `None`: whatever it says.
+    """
+
+    engine: str
+    devices: tuple[tuple[str, str], ...] = ()
+    n_gpu_layers: int = 0
+    n_layers: int = 0
+    flash_attn: bool | None = None
+    parts: tuple[ExpectedPart, ...] = ()
+
+
 class ModelConfig(Value, frozen=True, kw_only=True):
     """One model. `program` is its name at the manager; `digest` is in its process's environment as
     `LLMDECL_DIGEST`: another digest there means that the running process is not this one.
@@ -39,6 +64,7 @@ class ModelConfig(Value, frozen=True, kw_only=True):
     alone: tuple[str, ...] = ()
     defaults: dict[str, float | int]
     system_prompt: str | None = None
+    expect: Expect | None = None
 
 
 class PoolConfig(Value, frozen=True, kw_only=True):

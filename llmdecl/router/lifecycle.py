@@ -31,6 +31,7 @@ from llmdecl.router.events import (
     WatchExit,
 )
 from llmdecl.router.machine import UndeclaredArrowError, step
+from llmdecl.router.placement import Verdict
 from llmdecl.router.ports import DataPath, Lease, Refused
 from llmdecl.router.resident import Resident, Waiter
 from llmdecl.router.scheduler import Decision, decide
@@ -55,6 +56,8 @@ class Keeper:
         self.draining = False
         self.tally: Callable[[str, Tally], None] = _uncounted
         """Told of each start, failed start, eviction and idle unload, for `/metrics`."""
+        self.notice: Callable[[Resident, Verdict | None], None] = _unnoticed
+        """Told of each verdict on where a model is, and (`None`) that it is gone."""
         self.residents = dict[str, Resident]()
         self.chores = Chores(self)
         self._tasks = set[asyncio.Task[None]]()
@@ -230,6 +233,9 @@ class Keeper:
             self._ready(resident, now)
         if not resident.occupies:
             resident.loaded = resident.digest = None
+            if resident.verdict is not None:
+                resident.verdict = None
+                self.notice(resident, None)
             resident.unsettled = False
             if before is State.READY and resident.config.load == "startup":
                 self.wish(resident)
@@ -250,6 +256,17 @@ class Keeper:
             log.warning("model %s: its process is of another configuration", resident.name)
         if process.adopted:
             self.chores.settle(resident)
+        self.spawn(self.chores.check_placement(resident, process.pid))
+
+    def placed(self, resident: Resident, verdict: Verdict) -> None:
+        """Its log was read. What differs from the plan is said here, in `status` and in
+        `/metrics`; the model serves on."""
+        resident.verdict = verdict
+        for difference in verdict.differences:
+            log.warning("model %s: not as planned: %s", resident.name, difference)
+        for cause in verdict.causes if verdict.differences else ():
+            log.warning("model %s: likely cause: %s", resident.name, cause)
+        self.notice(resident, verdict)
 
     def _forget(self, resident: Resident) -> None:
         if self.residents.get(resident.name) is resident:
@@ -367,6 +384,10 @@ class Keeper:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _unnoticed(_resident: Resident, _verdict: Verdict | None) -> None:
+    """Nobody listens."""
 
 
 def _uncounted(_model: str, _what: Tally) -> None:

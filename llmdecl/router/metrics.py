@@ -54,6 +54,10 @@ class ModelCounts:
     failed_starts: int = 0
     evictions: int = 0
     unloads: int = 0
+    misplaced: bool | None = None
+    """Whether its engine reports another placement than planned; `None`: not loaded, or unknown."""
+    memory: Mapping[str, int] = field(default_factory=dict)
+    """Bytes by pool that its engine reports."""
     codes: Counter[int] = field(default_factory=Counter)
     ttft: Histogram = field(default_factory=lambda: Histogram(_TTFT_S))
     duration: Histogram = field(default_factory=lambda: Histogram(_DURATION_S))
@@ -142,6 +146,7 @@ class _Collector:
             for name, counts in named.items():
                 gauge.add_metric((name,), getattr(counts, key))
             yield gauge
+        yield from self._placements(named)
         for key, text in (("ttft", "To the first byte"), ("duration", "To the last byte")):
             family = HistogramMetricFamily(f"{_PREFIX}_{key}_seconds", text, labels=("model",))
             for name, counts in named.items():
@@ -157,3 +162,24 @@ class _Collector:
         yield GaugeMetricFamily(
             f"{_PREFIX}_connections", "Open client connections", self._connections
         )
+
+    def _placements(self, named: Mapping[str, ModelCounts]) -> Iterator["Metric"]:
+        from prometheus_client.core import GaugeMetricFamily  # 40 ms at start
+
+        mismatch = GaugeMetricFamily(
+            "llmdecl_model_placement_mismatch",
+            "1 when the engine reports other devices, layers or sizes than planned",
+            labels=("model",),
+        )
+        memory = GaugeMetricFamily(
+            "llmdecl_model_memory_bytes",
+            "Bytes that the engine reports for a loaded model",
+            labels=("model", "pool"),
+        )
+        for name, counts in named.items():
+            if counts.misplaced is not None:
+                mismatch.add_metric((name,), int(counts.misplaced))
+            for pool, size in counts.memory.items():
+                memory.add_metric((name, pool), size)
+        yield mismatch
+        yield memory

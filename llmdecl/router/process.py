@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from llmdecl.engines.llama_cpp.load_log import last_start
 from llmdecl.router import engine_http
 from llmdecl.router.config import ModelConfig
 from llmdecl.router.supervisor import (
@@ -30,6 +31,10 @@ SETTLE_S = 8.0
 BURIED_S = 0.5
 """How long the report of a failed start waits for supervisord to have written the log's end."""
 
+LOAD_BYTES = 1 << 20
+"""Loading writes some 20 KiB."""
+
+SEARCHED_BYTES = 4 << 20
 TAIL_BYTES = 4096
 TAIL_LINES = 20
 _POLL_S = 0.05
@@ -231,6 +236,11 @@ class SupervisedWorld:
         except OSError:
             return 0
 
+    async def load_log(self, program: str) -> str:
+        """See `World`. Read in a thread."""
+        start = self._log_starts.get(program)
+        return await asyncio.to_thread(load_log, self._logs / f"{program}.log", start)
+
     def log_tail(self, program: str) -> str:
         """See `World`. At most 20 lines; a log that was rotated is read from its beginning."""
         try:
@@ -250,6 +260,23 @@ class SupervisedWorld:
             loop.remove_reader(fd)
             os.close(fd)
         self._pidfds.clear()
+
+
+def load_log(path: Path, start: int | None) -> str:
+    """A log from the byte where a start began; a rotated one from its beginning.
+
+    An adopted process began where its engine's first line was last written.
+    """
+    try:
+        with path.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            if start is None:
+                log.seek(max(0, size - SEARCHED_BYTES))
+                return last_start(log.read(SEARCHED_BYTES).decode("utf-8", "replace"))
+            log.seek(start if start <= size else 0)
+            return log.read(LOAD_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def is_alive(pid: int) -> bool:

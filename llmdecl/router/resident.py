@@ -5,6 +5,7 @@ from math import ceil
 
 from llmdecl.router.config import ModelConfig
 from llmdecl.router.events import OCCUPYING, Limits, Process, State, Then
+from llmdecl.router.placement import Verdict
 from llmdecl.router.ports import Lease
 from llmdecl.router.scheduler import Candidate
 
@@ -39,6 +40,8 @@ class Resident:
         self.ready_since = now
         self.idle_since = now
         self.load_s: float | None = None
+        self.verdict: Verdict | None = None
+        """What its engine's log says of where it is; `None` until it was read."""
         self.removed = False
         self.ran_before_hold = False
         self.note = ""

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from llmdecl.router.events import State
 from llmdecl.router.lifecycle import Keeper
+from llmdecl.router.placement import Verdict
 from llmdecl.router.resident import Resident
 from llmdecl.router.scheduler import claimed_bytes
 
@@ -22,8 +23,9 @@ class PoolStatus:
 class ModelStatus:
     """`digest` is the running process's, or what a start would give. `idle_s` and `ttl_left_s` are
     `None` while it is busy or not ready; `started_s_ago` counts from the router's first sight of
-    the process; `load_s` is how long its start took. `held` is true from the hold's
-    beginning, while `state` says how far it is. `log_tail` comes with an `error` only."""
+    the process; `load_s` is how long its start took; `placement` is what its engine's log says,
+    `None` until it was read. `held` is true from the hold's beginning, while `state` says how far
+    it is. `log_tail` comes with an `error` only."""
 
     name: str
     state: str
@@ -38,6 +40,7 @@ class ModelStatus:
     adopted: bool
     held: bool
     crashes: int
+    placement: dict[str, object] | None
     error: str | None
     log_tail: str
 
@@ -82,6 +85,19 @@ def _model(keeper: Keeper, resident: Resident, now: float) -> ModelStatus:
         adopted=process.adopted and resident.occupies,
         held=resident.held,
         crashes=process.crashes,
+        placement=_placement(resident.verdict),
         error=error,
         log_tail=keeper.world.log_tail(resident.config.program) if error else "",
     )
+
+
+def _placement(verdict: Verdict | None) -> dict[str, object] | None:
+    if verdict is None:
+        return None
+    return {
+        "known": verdict.known,
+        "where": verdict.where,
+        "memory": verdict.memory(),
+        "differences": verdict.differences,
+        "causes": verdict.causes,
+    }

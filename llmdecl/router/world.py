@@ -50,5 +50,8 @@ class World(Protocol):
     def socket(self, model: ModelConfig) -> str:
         """Absolute path of the model's socket."""
 
+    async def load_log(self, program: str) -> str:
+        """What the program wrote since its last start, a mebibyte at most; empty when unknown."""
+
     def log_tail(self, program: str) -> str:
         """The last lines that the program wrote since its last start."""

@@ -52,6 +52,7 @@ def options(argv: list[str]) -> argparse.Namespace:
     fake.add_argument("--fake-ignore-sigterm", action="store_true")
     fake.add_argument("--fake-term-s", type=float, default=0, help="time from SIGTERM to exit")
     fake.add_argument("--fake-record", default="", help="file: one JSON line an event")
+    fake.add_argument("--fake-load-log", default="", help="file: what it says while it loads")
     fake.add_argument("--fake-say", default="", help="a line for the log at start")
     return p.parse_known_args(argv)[0]
 
@@ -282,6 +283,8 @@ async def main(opts: argparse.Namespace) -> int:
     stop = loop.create_future()
     server = Server(opts)
     print(f"fake llama-server: loading {opts.alias}", flush=True)
+    if opts.fake_load_log:
+        print(Path(opts.fake_load_log).read_text(), flush=True)
     if opts.fake_say:
         print(opts.fake_say, flush=True)
     if opts.fake_exit is not None:
@@ -310,7 +313,7 @@ async def main(opts: argparse.Namespace) -> int:
         return 1
     serve = asyncio.start_server if opts.port else asyncio.start_unix_server
     await serve(server.serve, sock=listener, limit=1 << 26)
-    print("fake llama-server: listening", flush=True)
+    print(f"fake llama-server: listening on {opts.host}", flush=True)
     return await stop
 
 

@@ -53,15 +53,32 @@ def _show_models(survey: Survey) -> None:
             model.name,
             model.state,
             str(model.pid or ""),
+            model.placement.where if model.placement else "",
             format_bytes(model.memory_bytes),
+            _measured(model),
             f"{model.in_flight}" + (f" +{model.queued}" if model.queued else ""),
             _unloads(model),
             model.error or "",
         ]
         for model in survey.models
     ]
-    head = ["model", "state", "PID", "memory", "in flight", "unloads in", ""]
-    table.show(head, rows, right=(2, 3, 4))
+    head = ["model", "state", "PID", "where", "planned", "measured", "in flight", "unloads in", ""]
+    table.show(head, rows, right=(2, 4, 5, 6))
+    for model in survey.models:
+        _show_differences(model)
+
+
+def _measured(model: ModelSurvey) -> str:
+    return format_bytes(sum(model.placement.memory.values())) if model.placement else ""
+
+
+def _show_differences(model: ModelSurvey) -> None:
+    if model.placement is None:
+        return
+    for difference in model.placement.differences:
+        click.secho(f"{model.name} is not as planned: {difference}", fg="red")
+    for cause in model.placement.causes if model.placement.differences else ():
+        click.echo(f"  likely cause: {cause}")
 
 
 def _unloads(model: ModelSurvey) -> str:

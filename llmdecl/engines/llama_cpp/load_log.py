@@ -144,7 +144,7 @@ class _Names:
         """`CUDA0` of `CUDA0`, `RPC1` of `RPC0[127.0.0.1:50053]`, `host` of host buffers."""
         if buffer in self._remote:
             return self._remote[buffer]
-        name = buffer.partition("[")[0]
+        name = buffer.partition("[")[0].removesuffix("_Mapped")
         return HOST if name.startswith("CPU") or name.endswith("_Host") else name
 
 

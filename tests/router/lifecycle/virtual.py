@@ -144,6 +144,9 @@ class FakeWorld:
     def socket(self, model):
         return model.socket
 
+    async def load_log(self, program):
+        return ""
+
     def log_tail(self, program):
         return f"last words of {program}"
 
