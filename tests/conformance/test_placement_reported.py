@@ -1,0 +1,88 @@
+"""The real engine's log next to the plan: on the CPU, on a device of another process, and lost."""
+
+import signal
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from .conftest import free_port, wait_until
+
+DEVICES = """
+[[host.devices]]
+id = "far"
+backend = "rpc"
+endpoint = "127.0.0.1:{port}"
+memory = "4GiB"
+"""
+
+
+class RpcServer:
+    """ggml-rpc-server on a port: a device on another machine."""
+
+    def __init__(self, program):
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [str(program), "--host", "127.0.0.1", "--port", str(self.port), "--threads", "1"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+
+@pytest.fixture
+def rpc(llama_server):
+    server = RpcServer(Path(llama_server).resolve().with_name("ggml-rpc-server"))
+    time.sleep(0.3)
+    yield server
+    server.end()
+
+
+def metrics(stack):
+    with urllib.request.urlopen(f"{stack.url}/metrics", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def test_cpu_models_are_as_planned(stack, spec_text):
+    """Both models start where they were planned, and every buffer is as large as planned; plan and
+    status show what was measured, and the next plan has no changes."""
+    stack.write(spec_text().replace('ttl = "10m"', 'ttl = "10m"\nload = "startup"'))
+    stack.apply()
+    for name in ("smollm2", "gemma3"):
+        placement = stack.model(name)["placement"]
+        assert placement["differences"] == []
+        assert placement["where"] == "CPU"
+        assert placement["memory"]["host"] > 90 << 20
+    text = metrics(stack)
+    assert 'llmdecl_model_placement_mismatch{model="gemma3"} 0.0' in text
+    assert 'llmdecl_model_memory_bytes{model="gemma3",pool="host"}' in text
+    assert "CPU" in stack.cli("status")
+    kept = stack.folder / "state" / "measured"
+    wait_until(lambda: len(list(kept.glob("*.json"))) == 2, "both measurements are kept")
+    assert "no changes" in stack.cli("plan", "--detailed-exitcode")
+
+
+def test_a_device_is_as_planned_and_its_loss_is_said(stack, spec_text, rpc):
+    """A model on a device of another process is there with every layer and byte, beside one on the
+    CPU (a server computes for one process at a time). Once that process is gone, apply fails with
+    the cause instead of computing somewhere else."""
+    text = spec_text() + DEVICES.format(port=rpc.port)
+    text = text.replace('task = "completion"', 'task = "completion"\nn-gpu-layers = 0')
+    stack.write(text.replace('ttl = "10m"', 'ttl = "10m"\nload = "startup"'))
+    stack.apply()
+    for name, where in (("smollm2", "far 31/31 layers"), ("gemma3", "CPU")):
+        placement = stack.model(name)["placement"]
+        assert placement["differences"] == []
+        assert placement["where"] == where
+    assert stack.model("smollm2")["placement"]["memory"]["far"] > 90 << 20
+    rpc.end()
+    stack.edit("ctx-size = 2048", "ctx-size = 4096")
+    done = stack.run("apply", "--yes")
+    assert done.returncode == 3
+    assert "RPC server does not answer" in done.stderr + done.stdout
