@@ -44,7 +44,8 @@ def command(
     """Show what apply would change, and why; change nothing.
 
     Each change has a reason and a consequence: what reloads, what restarts, what is downloaded.
-    The table below it is the memory that every model claims while it is loaded.
+    The table below it is the memory that every model claims while it is loaded; where a model ran
+    here before, what it really took stands beside it.
     """
     from llmdecl.activate.hands import check_folders, hands_for
     from llmdecl.activate.saved import save
@@ -59,7 +60,7 @@ def command(
     if out is not None:
         save(out, content, changes, base=current, stack=where.stack)
     if style == "json":
-        show_plan_json(changes, content.plan)
+        show_plan_json(changes, content.plan, stack.facts.measured)
     else:
-        show_plan(changes, content.plan, saved=out)
+        show_plan(changes, content.plan, stack.facts.measured, saved=out)
     return 2 if detailed_exitcode and changes else 0

@@ -9,6 +9,7 @@ from llmdecl.facts.digest import file_sha256
 from llmdecl.facts.engine import list_devices, probe_engine
 from llmdecl.facts.gguf import read_gguf
 from llmdecl.facts.hardware import look
+from llmdecl.facts.measured import read_measured
 from llmdecl.facts.model import EngineFacts, Facts, Presence, WeightsFacts
 from llmdecl.facts.siblings import others_beside
 from llmdecl.paths import Folders
@@ -46,7 +47,9 @@ def gather(
         found += problems
         if facts is not None:
             weights[source.source] = facts
-    return Facts(host=looked.host, engines=looked.engines, weights=weights), found
+    measured = read_measured(folders.state / "measured", spec.models)
+    gathered = Facts(host=looked.host, engines=looked.engines, weights=weights, measured=measured)
+    return gathered, found
 
 
 def _engine(

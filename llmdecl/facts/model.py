@@ -6,6 +6,7 @@ Unknown is `None` here and nowhere later.
 from collections.abc import Mapping
 from enum import StrEnum
 
+from llmdecl.measured import Measured
 from llmdecl.values import Value
 
 Scalar = str | int | float | bool
@@ -273,3 +274,5 @@ class Facts(Value, kw_only=True, frozen=True):
     host: HostFacts
     engines: Mapping[str, EngineFacts]
     weights: Mapping[str, WeightsFacts]
+    measured: Mapping[str, Measured] = {}
+    """What models took when they ran here, by the digest of the process."""

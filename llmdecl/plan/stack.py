@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from llmdecl.diagnostics import Diagnostic, has_errors
 from llmdecl.engines.flags import Use
 from llmdecl.facts.model import Facts
+from llmdecl.measured import Measured
 from llmdecl.plan import rules
 from llmdecl.plan.checks.alone import check_company
 from llmdecl.plan.checks.memory import check_alone, check_residents
@@ -14,6 +15,7 @@ from llmdecl.plan.endpoints import plan_endpoints, plan_router
 from llmdecl.plan.host import host_plan
 from llmdecl.plan.model import ModelPlan, Plan, Setting, WeightsPlan, Word
 from llmdecl.plan.neighbours import place_all
+from llmdecl.plan.patience import patient
 from llmdecl.plan.residency import residency, tenants
 from llmdecl.plan.resolve import choose_engine, refit, resolve_model, sources
 from llmdecl.plan.subject import HostPlan, Resolved, Subject
@@ -36,7 +38,7 @@ def plan_stack(spec: Spec, facts: Facts, lock: Lock) -> tuple[Plan | None, tuple
     found.extend(check_company(subjects))
     if has_errors(found):
         return None, tuple(found)
-    return _plan(spec, host, engines, subjects), tuple(found)
+    return _plan(spec, host, engines, subjects, facts.measured), tuple(found)
 
 
 def resolve_all(
@@ -117,10 +119,11 @@ def _plan(
     host: HostPlan,
     engines: Mapping[str, PinnedEngine],
     subjects: Sequence[Subject],
+    measured: Mapping[str, Measured],
 ) -> Plan:
     used = sorted({subject.engine.name for subject in subjects})
     manager = spec.manager.kind if spec.manager else None
-    models = tuple(_model(subject) for subject in subjects)
+    models = tuple(_model(subject, measured) for subject in subjects)
     return Plan(
         host=host.name,
         manager=manager or "supervisord",
@@ -134,7 +137,7 @@ def _plan(
     )
 
 
-def _model(subject: Subject) -> ModelPlan:
+def _model(subject: Subject, measured: Mapping[str, Measured]) -> ModelPlan:
     context, life, dialogue = subject.server.context, subject.life, subject.server.dialogue
     settings = (*subject.settings, *_extra_settings(subject.extra, subject.extra_address))
     draft = ModelPlan(
@@ -162,7 +165,8 @@ def _model(subject: Subject) -> ModelPlan:
         digest="",
         reasons=_reasons(subject),
     )
-    return draft.replace(digest=process_digest(draft, subject.engine.identity))
+    model = draft.replace(digest=process_digest(draft, subject.engine.identity))
+    return model if life.start_timeout.given else patient(model, measured)
 
 
 def _weights(subject: Subject) -> tuple[WeightsPlan, ...]:

@@ -1,5 +1,6 @@
 """The real engine's log next to the plan: on the CPU, on a device of another process, and lost."""
 
+import json
 import signal
 import subprocess
 import time
@@ -65,7 +66,13 @@ def test_cpu_models_are_as_planned(stack, spec_text):
     assert "CPU" in stack.cli("status")
     kept = stack.folder / "state" / "measured"
     wait_until(lambda: len(list(kept.glob("*.json"))) == 2, "both measurements are kept")
-    assert "no changes" in stack.cli("plan", "--detailed-exitcode")
+    said = stack.cli("plan", "--detailed-exitcode")
+    assert "no changes" in said
+    assert "measured here" in said
+    rows = json.loads(stack.cli("plan", "--format", "json"))["measured"]
+    assert [row["model"] for row in rows] == ["gemma3", "smollm2"]
+    for row in rows:
+        assert abs(row["measured_bytes"] - row["planned_bytes"]) < 0.01 * row["planned_bytes"]
 
 
 def test_a_device_is_as_planned_and_its_loss_is_said(stack, spec_text, rpc):

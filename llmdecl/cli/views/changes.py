@@ -9,8 +9,10 @@ import click
 from llmdecl.activate.changes import Change, ChangeSet, Symbol
 from llmdecl.activate.generations import Generation
 from llmdecl.cli.views import table
+from llmdecl.cli.views.measured import Comparison, comparisons, show_measured
 from llmdecl.cli.views.residency import show_residency
 from llmdecl.diagnostics import Diagnostic
+from llmdecl.measured import Measured
 from llmdecl.memory.estimate import total_bytes
 from llmdecl.plan.model import Budget, MemoryPart, Plan, Residency
 from llmdecl.units import format_bytes
@@ -51,6 +53,7 @@ class PlanReport(Value, frozen=True, kw_only=True):
     restarts: tuple[str, ...]
     memory: tuple[Ledger, ...]
     residency: Residency
+    measured: tuple[Comparison, ...] = ()
 
 
 def show_changes(changes: ChangeSet) -> None:
@@ -85,24 +88,31 @@ def _summary(changes: ChangeSet) -> str:
     return f"{told}; running models that restart or stop: {restarts}"
 
 
-def show_plan(changes: ChangeSet, plan: Plan, *, saved: Path | None) -> None:
-    """Changes, then a table of memory for each pool, and who may be loaded together."""
+def show_plan(
+    changes: ChangeSet, plan: Plan, measured: Mapping[str, Measured], *, saved: Path | None
+) -> None:
+    """Changes, then a table of memory for each pool, what was measured of it, and who may be
+    loaded together."""
     show_changes(changes)
     for pool in _ledgers(plan):
         click.echo()
         _show_ledger(pool)
+    show_measured(comparisons(plan, measured))
     show_residency(plan)
     if saved is not None:
         click.echo(f"\nsaved; `llmdecl apply {saved}` does just this")
 
 
-def show_plan_json(changes: ChangeSet, plan: Plan) -> None:
+def show_plan_json(
+    changes: ChangeSet, plan: Plan, measured: Mapping[str, Measured] | None = None
+) -> None:
     """The same for programs."""
     report = PlanReport(
         changes=changes.changes,
         restarts=changes.restarts,
         memory=_ledgers(plan),
         residency=plan.residency,
+        measured=comparisons(plan, measured or {}),
     )
     click.echo(to_json(report).decode(), nl=False)
 
