@@ -60,7 +60,7 @@ def command(
     if out is not None:
         save(out, content, changes, base=current, stack=where.stack)
     if style == "json":
-        show_plan_json(changes, content.plan, stack.facts.measured)
+        show_plan_json(changes, content.plan, content.facts.measured)
     else:
-        show_plan(changes, content.plan, stack.facts.measured, saved=out)
+        show_plan(changes, content.plan, content.facts.measured, saved=out)
     return 2 if detailed_exitcode and changes else 0
