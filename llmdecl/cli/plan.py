@@ -30,6 +30,11 @@ from llmdecl.paths import Folders
     type=click.Path(path_type=Path, dir_okay=False),
     help="Save the plan; `llmdecl apply FILE` carries out just that.",
 )
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Load every model that is here, one after the other, and compare with its engine's log.",
+)
 @facts_option
 @folder_options
 def command(
@@ -38,6 +43,7 @@ def command(
     detailed_exitcode: bool,
     style: str,
     out: Path | None,
+    verify: bool,
     facts_file: Path | None,
     where: Folders,
 ) -> int:
@@ -50,8 +56,12 @@ def command(
     from llmdecl.activate.hands import check_folders, hands_for
     from llmdecl.activate.saved import save
     from llmdecl.cli.lifecycle import changes_to, content_of
+    from llmdecl.cli.verifying_plan import verified
     from llmdecl.cli.views.changes import show_plan, show_plan_json
+    from llmdecl.cli.views.verified import show_verified
 
+    if verify and facts_file is not None:
+        raise click.UsageError("`--verify` loads models on this machine, `--facts` is for another")
     check_folders(where)
     stack = compile_stack(spec, where, facts_file=facts_file)
     require_plan(stack)
@@ -59,8 +69,10 @@ def command(
     current, changes = changes_to(hands_for(where), content)
     if out is not None:
         save(out, content, changes, base=current, stack=where.stack)
+    checked, problems = verified(content.plan, where) if verify else ((), ())
     if style == "json":
-        show_plan_json(changes, content.plan, content.facts.measured)
+        show_plan_json(changes, content.plan, content.facts.measured, checked)
     else:
         show_plan(changes, content.plan, content.facts.measured, saved=out)
+    show_verified(checked, problems, as_table=style == "human")
     return 2 if detailed_exitcode and changes else 0

@@ -39,5 +39,20 @@ VERIFY_FAILED = Rule(
     Severity.ERROR,
     """The engine was asked to load the model, and did not: what it said is in the notes.""",
 )
+NOT_VERIFIED = Rule(
+    "LD906",
+    "not-verified",
+    Severity.WARNING,
+    """`llmdecl plan --verify` loads the models of the plan and compares. This one could not be
+compared: something that it reads is not in the store yet, or its engine's log does not say what it
+allocates.""",
+)
 
-RULES: tuple[Rule, ...] = (NO_SPEC, FLAGS_REFUSED, VERSION_UNKNOWN, GRAPH_UNKNOWN, VERIFY_FAILED)
+RULES: tuple[Rule, ...] = (
+    NO_SPEC,
+    FLAGS_REFUSED,
+    VERSION_UNKNOWN,
+    GRAPH_UNKNOWN,
+    VERIFY_FAILED,
+    NOT_VERIFIED,
+)

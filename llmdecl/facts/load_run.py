@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from llmdecl.diagnostics import Diagnostic
@@ -20,13 +20,17 @@ _KEPT_BYTES = 4 << 20
 
 
 def load_run(
-    executable: Path, argv: Sequence[str], *, timeout_s: float = 600.0
+    executable: Path,
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 600.0,
 ) -> tuple[tuple[Reported, ...], tuple[Diagnostic, ...]]:
     """Starts `executable` with llama-server's flags `argv` on a private socket until it listens.
 
     Returns what it reported for each model; with a diagnostic when it did not get that far. It
-    gets an environment of its own (PATH and the visible-device variables), no network port, and
-    is gone when this returns.
+    gets an environment of its own (PATH and the visible-device variables, or `environment`), no
+    network port, and is gone when this returns.
     """
     with tempfile.TemporaryDirectory(prefix="llmdecl-load-") as folder:
         log = Path(folder) / "log"
@@ -41,7 +45,7 @@ def load_run(
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    env=_environment(),
+                    env=_environment() if environment is None else dict(environment),
                     start_new_session=True,
                 )
         except OSError as error:

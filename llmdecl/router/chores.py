@@ -63,7 +63,8 @@ class Chores:
         The log passes through supervisord, so it may come later than the engine's health.
         """
         model = resident.loaded or resident.config
-        if model.expect is None:
+        expect = resident.config.expect
+        if expect is None:
             return
         end, pause = self._keeper.loop.time() + LOG_S, LOG_FIRST_S
         while True:
@@ -73,7 +74,7 @@ class Chores:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LOG_S / 4)
         if resident.process.pid == pid:
-            self._keeper.placed(resident, judge(model.expect, log))
+            self._keeper.placed(resident, judge(expect, log))
 
     async def bury(self, resident: "Resident", pid: int) -> None:
         """Its process ended while it was starting: whoever waits is told its last words."""

@@ -258,6 +258,12 @@ class Keeper:
             self.chores.settle(resident)
         self.spawn(self.chores.check_placement(resident, process.pid))
 
+    def judge_anew(self, resident: Resident) -> None:
+        """The plan expects something else of the process that runs."""
+        assert resident.process.pid is not None
+        resident.verdict = None
+        self.spawn(self.chores.check_placement(resident, resident.process.pid))
+
     def placed(self, resident: Resident, verdict: Verdict) -> None:
         """Its log was read. What differs from the plan is said here, in `status` and in
         `/metrics`; the model serves on."""

@@ -47,8 +47,15 @@ class Verdict(Value, frozen=True, kw_only=True):
 def judge(expect: Expect, log: str) -> Verdict:
     """The log of one start, which says that all is loaded, against the plan."""
     reports = read_load_log(log)
+    if not is_loaded(log):
+        return Verdict(known=False, causes=causes(reports[0]))
+    return compare(expect, reports)
+
+
+def compare(expect: Expect, reports: Sequence[Reported]) -> Verdict:
+    """The same for a log that was read."""
     main = reports[0]
-    if not main.buffers or not is_loaded(log):
+    if not main.buffers:
         return Verdict(known=False, causes=causes(main))
     pools = dict(expect.devices)
     parts = tuple(_parts(reports, pools))

@@ -128,6 +128,8 @@ class Reloader:
             startup = True
         elif resident.state is State.BACKOFF and model.digest != old.digest:
             keeper.feed(resident, StopRequested())
+        elif model.expect != old.expect and resident.state is State.READY:
+            keeper.judge_anew(resident)
         if startup and resident.state is not State.READY:
             keeper.wish(resident)
 

@@ -8,6 +8,7 @@ import click
 
 from llmdecl.activate.changes import Change, ChangeSet, Symbol
 from llmdecl.activate.generations import Generation
+from llmdecl.cli.verifying_plan import Verified
 from llmdecl.cli.views import table
 from llmdecl.cli.views.measured import Comparison, comparisons, show_measured
 from llmdecl.cli.views.residency import show_residency
@@ -54,6 +55,7 @@ class PlanReport(Value, frozen=True, kw_only=True):
     memory: tuple[Ledger, ...]
     residency: Residency
     measured: tuple[Comparison, ...] = ()
+    verified: tuple[Verified, ...] = ()
 
 
 def show_changes(changes: ChangeSet) -> None:
@@ -104,7 +106,10 @@ def show_plan(
 
 
 def show_plan_json(
-    changes: ChangeSet, plan: Plan, measured: Mapping[str, Measured] | None = None
+    changes: ChangeSet,
+    plan: Plan,
+    measured: Mapping[str, Measured] | None = None,
+    verified: tuple[Verified, ...] = (),
 ) -> None:
     """The same for programs."""
     report = PlanReport(
@@ -113,6 +118,7 @@ def show_plan_json(
         memory=_ledgers(plan),
         residency=plan.residency,
         measured=comparisons(plan, measured or {}),
+        verified=verified,
     )
     click.echo(to_json(report).decode(), nl=False)
 
