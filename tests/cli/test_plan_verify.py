@@ -29,7 +29,7 @@ def cli(machine, monkeypatch, capsys):
 def log(tmp_path, mib=100.0, before=""):
     path = tmp_path / "log"
     path.write_text(before + LOADED.format(mib=mib))
-    return [("--fake-log", path)]
+    return [("--fake-load-log", path)]
 
 
 def test_as_planned(cli, machine, tmp_path):
@@ -86,7 +86,7 @@ def test_what_is_not_here(cli):
     away = model("away")
     cli.plan = stack_plan(smol, away.replace(settings=(*away.settings, path)))
     cli("plan", "--verify")
-    assert 2 == cli.err.count("LD906")
+    assert 2 == cli.err.count("warning[LD906]")
 
 
 def test_not_for_another_machine(cli, tmp_path):

@@ -93,3 +93,25 @@ def test_a_device_is_as_planned_and_its_loss_is_said(stack, spec_text, rpc):
     done = stack.run("apply", "--yes")
     assert done.returncode == 3
     assert "RPC server does not answer" in done.stderr + done.stdout
+
+
+def test_plan_verify(stack, spec_text, rpc):
+    """`plan --verify` loads both models with their planned flags, on the CPU and on a device, and
+    every part is as planned; a spec whose device has gone is an error with the cause."""
+    text = spec_text() + DEVICES.format(port=rpc.port)
+    stack.write(text.replace('task = "completion"', 'task = "completion"\nn-gpu-layers = 0'))
+    stack.cli("lock")
+    assert "LD906" in stack.run("plan", "--verify").stderr
+    stack.cli("fetch")
+    report = json.loads(stack.cli("plan", "--verify", "--format", "json"))
+    where = {model["model"]: model["where"] for model in report["verified"]}
+    assert {"smollm2": "far 31/31 layers", "gemma3": "CPU"} == where
+    for model in report["verified"]:
+        for part in model["parts"]:
+            planned, measured = part["planned_bytes"], part["measured_bytes"]
+            assert planned is None or abs(measured - planned) < max(1 << 20, planned / 100)
+    assert [] == stack.processes()
+    rpc.end()
+    failed = stack.run("plan", "--verify")
+    assert 1 == failed.returncode
+    assert "RPC server does not answer" in failed.stderr

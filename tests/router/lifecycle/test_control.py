@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from llmdecl.router.config import Expect, ExpectedPart
+
 from .conftest import alive, call, wait_until
 
 
@@ -262,3 +264,29 @@ def test_hup_reloads(stack):
     os.kill(stack.router.pid, signal.SIGHUP)
     wait_until(lambda: stack.status()["config_sha256"] != before, "the new one is in force")
     assert stack.ask("b")[0] == 200
+
+
+def test_a_new_expectation_is_judged_anew(stack, short_tmp):
+    """A plan that expects another size of a process that stays is compared with what that process
+    said when it was loaded."""
+    log = short_tmp / "log"
+    log.write_text("load_tensors:          CPU model buffer size =   100.00 MiB\n")
+
+    def expecting(mib):
+        parts = (ExpectedPart(pool="host", part="weights", bytes=mib << 20, exact=True),)
+        return Expect(engine="e", parts=parts)
+
+    def differences():
+        placement = stack.state_of("a")["placement"]
+        return None if placement is None else len(placement["differences"])
+
+    stack.model("a", "--fake-load-log", str(log), expect=expecting(100))
+    stack.up()
+    stack.ask("a")
+    pid = stack.state_of("a")["pid"]
+    wait_until(lambda: differences() == 0, "it is as planned")
+    stack.models["a"] = stack.models["a"].replace(expect=expecting(300))
+    stack.write()
+    assert stack.control("POST", "/reload")[0] == 200
+    wait_until(lambda: differences() == 1, "it is not as planned now")
+    assert pid == stack.state_of("a")["pid"]
