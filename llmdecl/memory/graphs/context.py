@@ -588,7 +588,7 @@ class Context(Graph):
         self, cur: Tensor, up: Tensor, op: str, *, gated: bool, clamped: bool
     ) -> Tensor:
         if op == "SILU" and clamped:
-            if self.arch in ("maple", "deepseek4", "glm5-next", "hy-v4"):
+            if self.arch in ("maple", "deepseek4", "glm5-next", "hy_v4"):
                 return self.swiglu_clamp(cur, up)
             up = self.clamp(up)
             return self.mul(self.clamp(self.silu(cur)), up)

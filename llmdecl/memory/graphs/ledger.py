@@ -93,7 +93,9 @@ def weight_buffers(model: LoadedModel, site: Site) -> Iterator[tuple[Buffer, int
 
 
 def has_output(model: LoadedModel) -> bool:
-    """The model has an output matrix; encoders have none."""
+    """The model has an output matrix; encoders have none, and bitnet reads the embedding's."""
+    if model.h.arch == "bitnet":
+        return False
     return model.h.causal or model.h.arch in (
         "dream",
         "gemma-embedding",

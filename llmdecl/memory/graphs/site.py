@@ -28,7 +28,9 @@ REPACK_ARM = dict.fromkeys(
 )
 """The same for ARM; i8mm machines have dot products too."""
 
-FIRST_BLOCK = frozenset({"per_layer_model_proj", "per_layer_proj_norm", "token_embd_norm"})
+FIRST_BLOCK = frozenset(
+    {"hrm.z_l_init", "per_layer_model_proj", "per_layer_proj_norm", "token_embd_norm"}
+)
 """Tensors outside the blocks that go where the first block is."""
 
 _BLOCK = re.compile(r"^(?:enc\.|dec\.)?blk\.(\d+)\.(.*)$")

@@ -5,6 +5,8 @@ from llmdecl.memory.graphs.context import Context, Layer
 from llmdecl.memory.graphs.hparams import HParams
 from llmdecl.memory.graphs.models.common import shared_expert, silu
 
+CLAMP_EPSILON = 1e-6
+
 GATINGS = ("", "SOFTMAX", "SIGMOID", "SOFTMAX_WEIGHT", "SQRTSOFTPLUS")
 """`llama_expert_gating_func_type` by number."""
 
@@ -67,3 +69,11 @@ def experts_or_dense(
     normed = h.flag("expert_weights_norm") if norm_w is None else norm_w
     moe_out = experts(g, w, cur, il, norm_w=normed, how=how, biased=biased, fused=fused)
     return g.add(moe_out, shared_expert(g, w, cur, il, scaled=False))
+
+
+def clamps(h: HParams, key: str) -> list[bool]:
+    """Which blocks limit their activations (`swiglu_clamp_exp`, `swiglu_clamp_shexp`)."""
+    value = h.get(key)
+    given = value if isinstance(value, tuple) else (value,) * h.n_layer_all
+    limits = [isinstance(v, int | float) and v > CLAMP_EPSILON for v in given][: h.n_layer_all]
+    return limits + [False] * (h.n_layer_all - len(limits))

@@ -1,0 +1,9 @@
+"""gpt2 (src/models/gpt2.cpp)."""
+
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.models.decoder import NORM, decoder, positioned, simple_ffn
+
+
+def graph(g: Context) -> None:
+    """`llama_model_gpt2::graph`."""
+    decoder(g, simple_ffn, kind=NORM, rope=False, wo_b=True, start=positioned(g))

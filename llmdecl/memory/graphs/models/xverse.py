@@ -1,0 +1,9 @@
+"""xverse (src/models/xverse.cpp)."""
+
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.models.decoder import decoder
+
+
+def graph(g: Context) -> None:
+    """`llama_model_xverse::graph`."""
+    decoder(g)
