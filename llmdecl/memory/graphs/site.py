@@ -29,11 +29,11 @@ REPACK_ARM = dict.fromkeys(
 """The same for ARM; i8mm machines have dot products too."""
 
 FIRST_BLOCK = frozenset(
-    {"hrm.z_l_init", "per_layer_model_proj", "per_layer_proj_norm", "token_embd_norm"}
+    {"conv1d", "hrm.z_l_init", "per_layer_model_proj", "per_layer_proj_norm", "token_embd_norm"}
 )
 """Tensors outside the blocks that go where the first block is."""
 
-_BLOCK = re.compile(r"^(?:enc\.|dec\.)?blk\.(\d+)\.(.*)$")
+_BLOCK = re.compile(r"^((?:enc\.|dec\.)?blk|posnet|convnext)\.(\d+)\.(.*)$")
 _SUFFIXES = (".weight", ".bias", ".scale", ".input_scale")
 
 
@@ -41,7 +41,9 @@ _SUFFIXES = (".weight", ".bias", ".scale", ".input_scale")
 def split_name(name: str) -> tuple[int, str, str]:
     """`blk.7.attn_q.weight` as 7, `attn_q`, `weight`; a block of -1 is none."""
     match = _BLOCK.match(name)
-    block, rest = (int(match[1]), match[2]) if match else (-1, name)
+    block, rest = (int(match[2]), match[3]) if match else (-1, name)
+    if match and match[1] in ("posnet", "convnext"):
+        rest = f"{match[1]}.%d.{rest}"
     for suffix in _SUFFIXES:
         if rest.endswith(suffix):
             return block, rest[: -len(suffix)], suffix[1:]

@@ -42,8 +42,8 @@ def attention_layer(
     return g.build_attn(inp, w.attn_output, w.attn_output_b, q, k, v, il, wo_s=w.attn_output_s)
 
 
-def layer_ffn(g: Context, cur: Tensor, residual: Tensor, il: int) -> Tensor:
-    """`build_layer_ffn`."""
+def layer_ffn(g: Context, cur: Tensor, residual: Tensor, il: int, *, fused: bool = False) -> Tensor:
+    """`build_layer_ffn`; `fused`: gates of experts are in one matrix with their inputs."""
     h, w = g.h, g.layer(il)
     scaled = h.real("residual_scale") != 0
     if scaled:
@@ -60,11 +60,12 @@ def layer_ffn(g: Context, cur: Tensor, residual: Tensor, il: int) -> Tensor:
             cur, w.ffn_gate_inp, w.ffn_up_exps, w.ffn_gate_exps, w.ffn_down_exps, None,
             h.n_expert, h.n_expert_used(), "SILU", il, norm_w=True,
             w_scale=h.real("expert_weights_scale"),
+            gate_up_exps=w.ffn_gate_up_exps if fused else None,
         )  # fmt: skip
         if h.n_ff_shexp > 0:
             shared = g.build_ffn(
-                cur, w.ffn_up_shexp, None, w.ffn_gate_shexp, None, w.ffn_down_shexp, None,
-                "SILU", il,
+                cur, w.ffn_up_shexp, None, None if fused else w.ffn_gate_shexp, None,
+                w.ffn_down_shexp, None, "SWIGLU" if fused else "SILU", il, parallel=not fused,
             )  # fmt: skip
             cur = g.add(out, shared)
         else:
