@@ -204,7 +204,8 @@ def reserve(
         probe, _ = _build(model, run, site, memory, keep, run.n_seq_max, run.n_seq_max)
         if not _attends_at_home(probe, site):
             run = run.replace(flash_attn=False)
-    keep = tuple(range(model.n_layer)) if whole else kept_blocks(model, site)
+    mixed = any(model.h.is_recr) and not run.flash_attn and site.cpu > 1
+    keep = tuple(range(model.n_layer)) if whole or mixed else kept_blocks(model, site)
     memory = model.architecture.memory(model.h, asked, site)
     n_outputs = min(run.n_ctx, run.n_ubatch, run.n_outputs_max)
     context, scheduler = _build(model, run, site, memory, keep, run.n_tokens, n_outputs, dry=dry)

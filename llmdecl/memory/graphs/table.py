@@ -281,6 +281,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "plamo3": Architecture(plamo3.graph, plamo3.hparams),
     "plm": Architecture(plm.graph),
     "pockettts": Architecture(pockettts.graph),
+    "mistral4": Architecture(deepseek2.graph),
     "qwen": Architecture(qwen.graph),
     "qwen2": Architecture(qwen2.graph),
     "qwen2moe": Architecture(qwen2moe.graph),
