@@ -37,4 +37,5 @@ def graph(g: Context) -> None:
             gate_exps_b=w.ffn_gate_exps_b, down_exps_b=w.ffn_down_exps_b,
         )  # fmt: skip
         cur = g.add(cur, ffn_inp)
+    g.t_h_nextn = cur
     output(g, g.get_rows(cur, out_ids))
