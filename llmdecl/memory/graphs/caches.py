@@ -47,6 +47,8 @@ class KvCache:
     k_width: Callable[[int], int] | None = None
     """Elements of a row of keys, where that is not `n_embd_k_gqa` (indexers)."""
     rotates: bool = True
+    always_rotates: bool = False
+    """Keys turn whatever their type (indexers, src/llama-kv-cache.cpp:329)."""
     _tensors: dict[tuple[str, int], Tensor] = field(default_factory=dict)
 
     @property
@@ -187,9 +189,8 @@ class KvCache:
     def k_rot(self, g: Graph) -> Tensor | None:
         """The matrix that turns quantised keys (src/llama-kv-cache.cpp:321, 1447)."""
         size = self.head_sizes(values=False)
-        if not self.rotates or size <= 0 or self.type_k().block_size == 1:
-            return None
-        if self.h.head_k(0) % 64:
+        quantized = self.rotates and self.type_k().block_size > 1 and self.h.head_k(0) % 64 == 0
+        if size <= 0 or not (quantized or self.always_rotates):
             return None
         n = 64
         while size % (2 * n) == 0:

@@ -102,6 +102,8 @@ class Context(Graph):
     t_inp_embd: Tensor | None = None
     fused: list[tuple[str, Tensor, int]] = field(default_factory=list)
     """Fused operations with their blocks: llama.cpp checks where each is computed."""
+    unfused: frozenset[str] = frozenset()
+    """Those that this check has turned off."""
     _weights: dict[tuple[str, int], Tensor] = field(default_factory=dict)
     _layers: dict[int, Layer] = field(default_factory=dict)
 

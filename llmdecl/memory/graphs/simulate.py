@@ -84,16 +84,19 @@ class Reserved:
     graph_splits: int
 
 
-def kept_blocks(model: LoadedModel, site: Site, *, streams: bool = True) -> tuple[int, ...]:
+def kept_blocks(
+    model: LoadedModel, site: Site, *, streams: bool = True, probing: bool = False
+) -> tuple[int, ...]:
     """Blocks that are enough to build: one like its neighbours more than `REPEATS` times is not.
 
-    `streams`: host weights may be copied to a device, so that their types matter. Allocation
-    repeats itself every block or every second one, so a longer chain of as many blocks modulo two
-    needs no larger buffer (a property that the tests compare with whole graphs).
+    `streams`: host weights may be copied to a device, so that their types matter. `probing`: only
+    places matter, not sizes. Allocation repeats itself every block or every second one, so a
+    longer chain of as many blocks modulo two needs no larger buffer (a property that the tests
+    compare with whole graphs).
     """
     h = model.h
     count = h.n_layer
-    if model.architecture.looped or count <= 2 * REPEATS:
+    if (model.architecture.looped and not probing) or count <= 2 * REPEATS:
         return tuple(range(count))
     mixed = streams and site.cpu > 0 and not (site.full_offload and not site.placement.overrides)
     repeats = STREAMED_REPEATS if mixed else REPEATS
@@ -142,6 +145,7 @@ def _build(
     n_outputs: int,
     *,
     dry: bool = False,
+    unfused: frozenset[str] = frozenset(),
 ) -> tuple[Context, Scheduler]:
     """`dry`: as in a dry run, which forgets what the graph says of places.
 
@@ -158,6 +162,7 @@ def _build(
         n_seqs=run.n_seq_max,
         n_outputs=n_outputs,
         keep=tuple(keep),
+        unfused=unfused,
     )
     model.architecture.graph(context)
     context.finish()
@@ -174,12 +179,10 @@ def _build(
     return context, scheduler
 
 
-def _attends_at_home(context: Context, site: Site) -> bool:
-    """Whether every flash attention is on its block's device (src/llama-context.cpp:507-560)."""
+def _at_home(context: Context, site: Site, operation: str) -> bool:
+    """Whether every fused `operation` is on its block's device (src/llama-context.cpp:507-560)."""
     return all(
-        tensor.backend == site.layers[il]
-        for name, tensor, il in context.fused
-        if name == "FLASH_ATTN"
+        tensor.backend == site.layers[il] for name, tensor, il in context.fused if name == operation
     )
 
 
@@ -198,17 +201,27 @@ def reserve(
     `whole` builds every block, to compare.
     """
     asked = run
-    if run.flash_attn and run.flash_attn_auto and site.cpu:
-        memory = model.architecture.memory(model.h, run, site)
-        keep = kept_blocks(model, site, streams=run.n_seq_max >= OFFLOAD_BATCH)
-        probe, _ = _build(model, run, site, memory, keep, run.n_seq_max, run.n_seq_max)
-        if not _attends_at_home(probe, site):
-            run = run.replace(flash_attn=False)
+
+    def misplaced(operation: str, unfused: frozenset[str]) -> bool:
+        memory = model.architecture.memory(model.h, asked, site)
+        keep = kept_blocks(model, site, streams=run.n_seq_max >= OFFLOAD_BATCH, probing=True)
+        count = run.n_seq_max
+        probe, _ = _build(model, run, site, memory, keep, count, count, unfused=unfused)
+        return not _at_home(probe, site, operation)
+
+    unfused: frozenset[str] = frozenset()
+    if run.flash_attn and run.flash_attn_auto and site.cpu and misplaced("FLASH_ATTN", unfused):
+        run = run.replace(flash_attn=False)
+    for operation in model.architecture.probes if site.cpu else ():
+        if misplaced(operation, unfused):
+            unfused |= {operation}
     mixed = any(model.h.is_recr) and not run.flash_attn and site.cpu > 1
     keep = tuple(range(model.n_layer)) if whole or mixed else kept_blocks(model, site)
     memory = model.architecture.memory(model.h, asked, site)
     n_outputs = min(run.n_ctx, run.n_ubatch, run.n_outputs_max)
-    context, scheduler = _build(model, run, site, memory, keep, run.n_tokens, n_outputs, dry=dry)
+    context, scheduler = _build(
+        model, run, site, memory, keep, run.n_tokens, n_outputs, dry=dry, unfused=unfused
+    )
     pools = site.pools()
     scheduler.reserve(context, pools)
     return Reserved(

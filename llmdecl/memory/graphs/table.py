@@ -28,7 +28,9 @@ from llmdecl.memory.graphs.models import (
     deci,
     deepseek,
     deepseek2,
+    deepseek32,
     dots1,
+    dots3note,
     dream,
     ernie4_5,
     ernie4_5_moe,
@@ -45,6 +47,7 @@ from llmdecl.memory.graphs.models import (
     gemma_embedding,
     glm4,
     glm4_moe,
+    glm_dsa,
     gpt2,
     gptneox,
     granite,
@@ -55,6 +58,8 @@ from llmdecl.memory.graphs.models import (
     hrm_text,
     hunyuan_moe,
     hunyuan_vl,
+    hy_v3,
+    indexer,
     internlm2,
     jais,
     jais2,
@@ -147,6 +152,8 @@ class Architecture:
     unused: Callable[[HParams, str], bool] = lambda _h, _name: False
     looped: bool = False
     """The graph depends on the number of blocks beyond their kinds: none may be left out."""
+    probes: tuple[str, ...] = ()
+    """Fused operations that are used if every block's device computes them, in order."""
 
 
 def no_memory(_h: HParams, _run: RunParameters, _site: Site) -> Memory:
@@ -197,7 +204,13 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "deepseek": Architecture(deepseek.graph),
     "deepseek2": Architecture(deepseek2.graph),
     "deepseek2-ocr": Architecture(deepseek2.graph),
+    "deepseek32": Architecture(
+        deepseek32.graph, memory=deepseek32.memory, looped=True, probes=indexer.PROBES
+    ),
     "dots1": Architecture(dots1.graph),
+    "dots3note": Architecture(
+        dots3note.graph, dots3note.hparams, dots3note.memory, looped=True, probes=indexer.PROBES
+    ),
     "dream": Architecture(dream.graph, llada.hparams, no_memory),
     "ernie4_5": Architecture(ernie4_5.graph),
     "ernie4_5-moe": Architecture(ernie4_5_moe.graph, ernie4_5_moe.hparams),
@@ -213,6 +226,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "gemma3": Architecture(gemma3.graph, gemma3.hparams),
     "gemma3n": Architecture(gemma3n.graph, gemma3n.hparams, looped=True),
     "gemma4": Architecture(gemma4.graph, gemma4.hparams),
+    "glm-dsa": Architecture(
+        glm_dsa.graph, glm_dsa.hparams, glm_dsa.memory, looped=True, probes=indexer.PROBES
+    ),
     "glm4": Architecture(glm4.graph, routed.mrope),
     "glm4moe": Architecture(glm4_moe.graph, routed.mrope),
     "gpt-oss": Architecture(openai_moe.graph, openai_moe.hparams),
@@ -231,6 +247,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "hunyuan-dense": Architecture(hunyuan_vl.graph),
     "hunyuan-moe": Architecture(hunyuan_moe.graph),
     "hunyuan_vl": Architecture(hunyuan_vl.graph, routed.mrope),
+    "hy_v3": Architecture(hy_v3.graph),
     "internlm2": Architecture(internlm2.graph),
     "jais": Architecture(jais.graph),
     "jais2": Architecture(jais2.graph),

@@ -3,7 +3,7 @@
 from llmdecl.memory.ggml.tensor import Tensor
 from llmdecl.memory.graphs.context import Context, Layer
 from llmdecl.memory.graphs.hparams import HParams
-from llmdecl.memory.graphs.models.common import shared_expert, silu
+from llmdecl.memory.graphs.models.common import shared_expert, silu, silu_scaled
 
 CLAMP_EPSILON = 1e-6
 
@@ -77,3 +77,26 @@ def clamps(h: HParams, key: str) -> list[bool]:
     given = value if isinstance(value, tuple) else (value,) * h.n_layer_all
     limits = [isinstance(v, int | float) and v > CLAMP_EPSILON for v in given][: h.n_layer_all]
     return limits + [False] * (h.n_layer_all - len(limits))
+
+
+def scaled_experts_or_dense(
+    g: Context, w: Layer, cur: Tensor, il: int, *, how: str = "SOFTMAX"
+) -> Tensor:
+    """As `experts_or_dense`, with the weights' scales."""
+    h = g.h
+    if il < h.n_layer_dense_lead:
+        return silu_scaled(g, w, cur, il)
+    return g.add(scaled_experts(g, w, cur, il, how=how), shared_expert(g, w, cur, il))
+
+
+def scaled_experts(g: Context, w: Layer, cur: Tensor, il: int, *, how: str) -> Tensor:
+    """Experts with the weights' scales; their choice is biased, and gate and up may be one."""
+    h = g.h
+    probs_b = w("exp_probs_b") if h.arch == "hy_v3" else w("exp_probs_b.bias")
+    return g.build_moe_ffn(
+        cur, w.ffn_gate_inp, w.ffn_up_exps, w.ffn_gate_exps, w.ffn_down_exps,
+        probs_b, h.n_expert, h.n_expert_used(), "SILU", il,
+        norm_w=h.flag("expert_weights_norm"), gating=how,
+        w_scale=h.real("expert_weights_scale"), gate_up_exps=w.ffn_gate_up_exps,
+        up_exps_s=w.ffn_up_exps_s, gate_exps_s=w.ffn_gate_exps_s, down_exps_s=w.ffn_down_exps_s,
+    )  # fmt: skip
