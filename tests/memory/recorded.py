@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from llmdecl.backends.table import BACKENDS
 from llmdecl.engines.llama_cpp.command_line import parameters_of, placement_of, read_arguments
 from llmdecl.facts.model import GgufFacts
 from llmdecl.memory.allocations import allocations
@@ -14,7 +15,8 @@ from llmdecl.memory.model import HOST, Device
 FOLDER = Path(__file__).parent / "data/graphs"
 FIELDS = {"weights": ("weights", "repacked"), "kv": ("kv_cache",), "recurrent": ("recurrent",),
           "output": ("output",), "compute": ("compute",)}  # fmt: skip
-BACKENDS = {"pretend": "cuda", "rpc": "rpc"}
+WITH_PRETEND = {**BACKENDS, "pretend": BACKENDS["cuda"].replace(keeps_for_fusions=False)}
+"""`pretend` devices are like CUDA's, without CUDA's own graph optimizer."""
 
 
 def files():
@@ -36,7 +38,7 @@ def devices(row):
     kind, _, rest = row["backend"].partition(":")
     size = int(rest.split(":")[1]) << 20
     names = row["all_devices"] if "all_devices" in row else _names(kind, int(rest.split(":")[0]))
-    return tuple(Device(id=name, backend=BACKENDS[kind], free_bytes=size) for name in names)
+    return tuple(Device(id=name, backend=kind, free_bytes=size) for name in names)
 
 
 def _names(kind, count):

@@ -4,9 +4,10 @@ Follows `ggml_backend_sched_split_graph` (ggml/src/ggml-backend.cpp). Backends g
 devices in llama.cpp's order, the CPU last. Buffers have the numbers of their backends.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from llmdecl.memory.ggml.fusions import Uses, kept_for_fusions, uses_of
 from llmdecl.memory.ggml.gallocr import GraphAllocator, Pool
 from llmdecl.memory.ggml.ops import VIEWS, Graph
 from llmdecl.memory.ggml.tensor import INPUT, NOWHERE, OUTPUT, Tensor
@@ -16,6 +17,9 @@ MAX_COPIES = 4
 
 OFFLOAD_BATCH = 32
 """Tokens from which on a device multiplies by weights of the host."""
+
+MAX_OPERANDS = 10
+"""Operands that one node may have (`GGML_MAX_SRC`)."""
 
 SKIPPED = frozenset({"ROPE", "FLASH_ATTN_EXT"})
 """Operations that do not follow a weight among their operands: it is too small to decide."""
@@ -56,11 +60,16 @@ class Scheduler:
     supports: Supports
     streams: Sequence[bool]
     copies: int = 1
+    fuses: Sequence[bool] = ()
+    """Backends that keep what their fused operations read."""
     splits: list[Split] = field(default_factory=list)
     _copies_of: dict[tuple[int, int], list[Tensor]] = field(default_factory=dict)
+    _uses: Uses = field(default_factory=Uses)
 
     def split(self, graph: Graph) -> None:
         """Gives every node a backend and replaces operands that live elsewhere by copies."""
+        if any(self.fuses):
+            self._uses = uses_of(graph.nodes)
         if self.n_backends == 1:
             for tensor in (*graph.leafs, *graph.nodes):
                 tensor.backend = 0
@@ -200,12 +209,30 @@ class Scheduler:
                 copy = self._copies_of[id(source), split.backend][0]
                 nodes.append((_kept(source), source.backend))
                 nodes.append((copy, split.backend))
-            nodes.extend((node, node.backend) for node in graph.nodes[split.start : split.end])
+            part = graph.nodes[split.start : split.end]
+            if self.fuses and split.backend < len(self.fuses) and self.fuses[split.backend]:
+                nodes.extend(self._with_kept(part, split.backend))
+            else:
+                nodes.extend((node, node.backend) for node in part)
         leafs: list[tuple[Tensor, int]] = []
         if self.copies > 1:
             leafs.extend(self._input_copies(graph))
         leafs.extend((leaf, leaf.backend) for leaf in graph.leafs)
         GraphAllocator(pools).reserve(nodes, leafs)
+
+    def _with_kept(self, part: Sequence[Tensor], backend: int) -> Iterator[tuple[Tensor, int]]:
+        """Nodes, each with views behind it of what was kept until it."""
+        kept: dict[int, dict[int, Tensor]] = {}
+        for tensor, until in kept_for_fusions(part, self._uses):
+            kept.setdefault(id(until), {})[id(tensor)] = tensor
+        for node in part:
+            yield node, node.backend
+            until_here = [*kept.get(id(node), {}).values()]
+            for start in range(0, len(until_here), MAX_OPERANDS):
+                first, *more = until_here[start : start + MAX_OPERANDS]
+                view = _kept(first)
+                view.src.extend(more)
+                yield view, backend
 
     def _input_copies(self, graph: Graph) -> list[tuple[Tensor, int]]:
         """All copies of graph inputs and of split inputs, allocated first and never reused."""

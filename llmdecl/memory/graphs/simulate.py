@@ -174,6 +174,7 @@ def _build(
         supports=site.supports,
         streams=[b.offloads_ops and site.placement.op_offload for b in site.backends],
         copies=MAX_COPIES if site.pipeline else 1,
+        fuses=[b.keeps_for_fusions for b in site.backends],
     )
     scheduler.split(context)
     return context, scheduler
