@@ -13,10 +13,6 @@ from llmdecl.memory.graphs.hparams import HParams
 from llmdecl.memory.graphs.site import Site
 from llmdecl.memory.model import RunParameters
 
-LIGHTNING = "LIGHTNING_INDEXER"
-
-PROBES = (LIGHTNING,)
-
 ALWAYS_TURNED = frozenset({"deepseek32", "deepseek4", "glm-dsa", "dots3note"})
 """Architectures whose indexers' keys turn whatever their type."""
 
@@ -62,8 +58,7 @@ def build_sparse_input(g: Context) -> SparseInput:
     assert main is not None
     assert cache is not None
     streams = 1 if g.run.kv_unified else g.n_seqs
-    kind = F32 if LIGHTNING in g.unfused else F16
-    mask = g.input(kind, cache.size, g.n_tokens // streams, 1, streams, name="kq_mask")
+    mask = g.input(F16, cache.size, g.n_tokens // streams, 1, streams, name="kq_mask")
     index = AttentionInput(mask, cache, cache.k_idxs(g, g.n_tokens))
     index.k_rot = cache.k_rot(g)
     return SparseInput(main, index)
@@ -72,7 +67,7 @@ def build_sparse_input(g: Context) -> SparseInput:
 def build_top_k(
     g: Context, w: Layer, inp: SparseInput, cur: Tensor, qr: Tensor, inp_pos: Tensor, il: int
 ) -> Tensor:
-    """Which cells each token attends to."""
+    """Which cells each token attends to; fused, as it always is (src/llama-context.cpp:237)."""
     h, n = g.h, g.n_tokens
     heads, size = h.number("attention.indexer.head_count"), h.number("attention.indexer.key_length")
     index = inp.index
@@ -82,7 +77,7 @@ def build_top_k(
     k = g.mul_mat(w("indexer.attn_k.weight"), cur)
     k = g.build_norm(k, w("indexer.k_norm.weight"), w("indexer.k_norm.bias"), "LLM_NORM", il)
     k = g.rope(g.reshape(k, size, 1, n), inp_pos)
-    if index.k_rot is not None:
+    if index.k_rot is not None and index.cache.always_rotates:
         q, k = g.mul_mat(index.k_rot, q), g.mul_mat(index.k_rot, k)
     g.expand(index.cache.cpy_k(g, k, index.k_idxs, il))
     weights = g.mul_mat(w("indexer.proj.weight"), cur)
@@ -95,21 +90,8 @@ def build_top_k(
         weights, weights.ne[0], weights.ne[1] // streams, weights.ne[2], streams,
         weights.nb[1], weights.nb[2] // streams, weights.nb[3] // streams,
     )  # fmt: skip
-    score = index_score(g, q, k, g.scale(weights), index.mask, il)
+    score = g.lightning_indexer(q, k, g.scale(weights), index.mask)
     return g.cont(g.top_k(score, min(score.ne[0], h.number("attention.indexer.top_k"))))
-
-
-def index_score(g: Context, q: Tensor, k: Tensor, weights: Tensor, mask: Tensor, il: int) -> Tensor:
-    """Fused, or where a device cannot, in steps."""
-    if LIGHTNING not in g.unfused:
-        score = g.lightning_indexer(q, k, weights, mask)
-        g.fused.append((LIGHTNING, score, il))
-        return score
-    q, k = g.permute(q, 0, 2, 1, 3), g.permute(k, 0, 2, 1, 3)
-    kq = g.cont(g.permute(g.mul_mat(k, q), 2, 1, 0, 3))
-    score = g.sum_rows(g.mul(g.relu(kq), weights))
-    score = g.cont(g.permute(score, 2, 1, 0, 3))
-    return g.add(score, mask)
 
 
 def build_sparse_attn(

@@ -100,3 +100,27 @@ def scaled_experts(g: Context, w: Layer, cur: Tensor, il: int, *, how: str) -> T
         w_scale=h.real("expert_weights_scale"), gate_up_exps=w.ffn_gate_up_exps,
         up_exps_s=w.ffn_up_exps_s, gate_exps_s=w.ffn_gate_exps_s, down_exps_s=w.ffn_down_exps_s,
     )  # fmt: skip
+
+
+def clamped_experts_or_dense(
+    g: Context, w: Layer, cur: Tensor, il: int, *, how: str = "SOFTMAX"
+) -> Tensor:
+    """As `experts_or_dense` where `h.marks` says of each block what is limited: experts, others."""
+    h = g.h
+    limits = h.marks[il]
+    exps, shexp = limits if isinstance(limits, tuple) else (False, False)
+    if il < h.n_layer_dense_lead:
+        return g.build_ffn(
+            cur, w.ffn_up, None, w.ffn_gate, None, w.ffn_down, None, "SILU", il, clamped=shexp
+        )
+    moe_out = g.build_moe_ffn(
+        cur, w.ffn_gate_inp, w.ffn_up_exps, w.ffn_gate_exps, w.ffn_down_exps,
+        w("exp_probs_b.bias"), h.n_expert, h.n_expert_used(), "SILU", il,
+        norm_w=h.flag("expert_weights_norm"), gating=how,
+        w_scale=h.real("expert_weights_scale"), clamped=exps,
+    )  # fmt: skip
+    shared = g.build_ffn(
+        cur, w.ffn_up_shexp, None, w.ffn_gate_shexp, None, w.ffn_down_shexp, None, "SILU", il,
+        clamped=shexp,
+    )  # fmt: skip
+    return g.add(moe_out, shared)
