@@ -20,6 +20,7 @@ CUDA = Backend(
     offloads_ops=True,  # :5651
     min_offload_batch=32,
     asynchronous=True,  # :5123; not with GGML_CUDA_NO_PEER_COPY
+    computes_all=False,
     keeps_for_fusions=True,
     flash_attn_f16_copies=True,  # fattn.cu:722
     max_buffer_bytes=None,

@@ -17,6 +17,7 @@ HIP = Backend(
     offloads_ops=True,
     min_offload_batch=32,
     asynchronous=True,
+    computes_all=False,
     keeps_for_fusions=True,
     flash_attn_f16_copies=True,
     max_buffer_bytes=None,

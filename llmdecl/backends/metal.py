@@ -14,6 +14,7 @@ METAL = Backend(
     offloads_ops=True,  # :774, matrix multiplications only
     min_offload_batch=32,
     asynchronous=True,
+    computes_all=True,
     keeps_for_fusions=False,
     flash_attn_f16_copies=False,
     max_buffer_bytes=None,

@@ -63,6 +63,8 @@ class Backend(Value, frozen=True, kw_only=True):
     """Tokens from which that happens (`GGML_OP_OFFLOAD_MIN_BATCH`)."""
     asynchronous: bool
     """Copies overlap, and there are events: what pipeline parallelism needs of every device."""
+    computes_all: bool
+    """Operations of every shape, as far as the memory rules know: nothing falls to the CPU."""
     keeps_for_fusions: bool
     """What a fused operation reads stays allocated until it is done (`graph_optimize`)."""
     flash_attn_f16_copies: bool

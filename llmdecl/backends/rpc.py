@@ -18,6 +18,7 @@ RPC = Backend(
     offloads_ops=False,  # :2262
     min_offload_batch=0,
     asynchronous=True,  # :2191
+    computes_all=True,
     keeps_for_fusions=False,
     flash_attn_f16_copies=False,
     max_buffer_bytes=None,

@@ -17,6 +17,7 @@ SYCL = Backend(
     offloads_ops=True,  # :6863
     min_offload_batch=32,
     asynchronous=True,  # :6375
+    computes_all=True,
     keeps_for_fusions=False,
     flash_attn_f16_copies=True,  # fattn.cpp, ggml_sycl_flash_attn_ext_get_alloc_size
     max_buffer_bytes=None,

@@ -16,6 +16,7 @@ VULKAN = Backend(
     offloads_ops=True,  # :15973
     min_offload_batch=32,
     asynchronous=True,  # :15285
+    computes_all=True,
     keeps_for_fusions=False,
     flash_attn_f16_copies=False,
     # suballocation_block_size: GGML_VK_SUBALLOCATION_BLOCK_SIZE, else at most 1 GiB a buffer

@@ -15,8 +15,11 @@ from llmdecl.memory.model import HOST, Device
 FOLDER = Path(__file__).parent / "data/graphs"
 FIELDS = {"weights": ("weights", "repacked"), "kv": ("kv_cache",), "recurrent": ("recurrent",),
           "output": ("output",), "compute": ("compute",)}  # fmt: skip
-WITH_PRETEND = {**BACKENDS, "pretend": BACKENDS["cuda"].replace(keeps_for_fusions=False)}
-"""`pretend` devices are like CUDA's, without CUDA's own graph optimizer."""
+WITH_PRETEND = {
+    **BACKENDS,
+    "pretend": BACKENDS["cuda"].replace(keeps_for_fusions=False, computes_all=True),
+}
+"""Pretend devices are like CUDA's, but compute everything and fuse nothing."""
 
 
 def files():

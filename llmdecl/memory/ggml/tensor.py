@@ -113,5 +113,6 @@ class Tensor:
         return f"{self.op} {self.name} {self.type.name}{self.ne}"
 
 
-INPUT, OUTPUT = 1, 2
-"""Flags: filled before the graph runs; read after it, so its memory is never used again."""
+INPUT, OUTPUT, PRECISE = 1, 2, 4
+"""Flags: filled before the graph runs; read after it, so its memory is never used again; operands
+are not to be rounded (`GGML_PREC_F32`)."""

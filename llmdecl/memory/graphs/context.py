@@ -11,7 +11,7 @@ from typing import Any
 from llmdecl.facts.ggml_types import TensorType
 from llmdecl.memory.ggml import TYPES
 from llmdecl.memory.ggml.ops import Graph, row_size, shape_of
-from llmdecl.memory.ggml.tensor import F16, F32, I32, OUTPUT, Tensor
+from llmdecl.memory.ggml.tensor import F16, F32, I32, OUTPUT, PRECISE, Tensor
 from llmdecl.memory.graphs.caches import KvCache, Memory, States
 from llmdecl.memory.graphs.hparams import HParams
 from llmdecl.memory.graphs.site import Site
@@ -547,6 +547,8 @@ class Context(Graph):
             cur, up, op, gated=has_gate, clamped=clamped and gate_exps is not None
         )
         experts = self.build_lora_mm_id(down_exps, cur, selected, down_exps_s)
+        if arch == "mistral4":
+            experts.flags |= PRECISE
         if down_exps_b is not None:
             experts = self.add_id(experts, down_exps_b, selected)
         if not before:

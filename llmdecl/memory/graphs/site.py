@@ -13,6 +13,7 @@ from llmdecl.facts.ggml_types import TensorType
 from llmdecl.memory.ggml.gallocr import Pool
 from llmdecl.memory.ggml.ops import VIEWS
 from llmdecl.memory.ggml.tensor import Tensor
+from llmdecl.memory.graphs.cuda_operations import COMPUTED
 from llmdecl.memory.graphs.tensor_infos import INPUT, OPERATION_OF, OUTPUT
 from llmdecl.memory.model import Placement
 
@@ -222,7 +223,9 @@ class Site:
         for src in node.src:
             if src.place >= 0 and src.place not in (place, self.cpu):
                 return False
-        check = SUPPORTED.get(node.op)
+        if self.backends[place].computes_all:
+            return True
+        check = COMPUTED.get(node.op)
         return check is None or check(node)
 
 
@@ -247,17 +250,3 @@ def device_bytes(backend: Backend, tensor: Tensor) -> int:
             if cache.type.name != "F16":
                 size = -(-size // 128) * 128 + 2 * cache.nelements
     return size
-
-
-def _ssm_scan(node: Tensor) -> bool:
-    state, a, b = node.src[0], node.src[3], node.src[4]
-    if a.ne[0] == 1:
-        return state.ne[0] in (96, 128, 256) and state.ne[1] % 16 == 0
-    return state.ne[:2] == (16, 1) and state.ne[2] % 128 == 0 and b.ne[1] == 1
-
-
-SUPPORTED = {
-    "SSM_CONV": lambda node: node.src[0].ne[1] % 128 == 0,
-    "SSM_SCAN": _ssm_scan,
-}
-"""Operations that CUDA computes for some shapes only (`ggml_backend_cuda_device_supports_op`)."""
