@@ -19,7 +19,7 @@ AllocSize = Callable[[Tensor], int]
 class Pool:
     """One buffer's free blocks by offset; the last one has no end. `peak` is the buffer's size."""
 
-    __slots__ = ("alignment", "offsets", "peak", "size_of", "sizes")
+    __slots__ = ("alignment", "hollow", "offsets", "peak", "size_of", "sizes")
 
     def __init__(self, alignment: int, size_of: AllocSize) -> None:
         self.alignment = alignment
@@ -27,6 +27,7 @@ class Pool:
         self.offsets = [0]
         self.sizes = [ENDLESS]
         self.peak = 0
+        self.hollow = False
 
     def padded(self, tensor: Tensor) -> int:
         """Bytes that `tensor` takes here."""
@@ -54,6 +55,9 @@ class Pool:
     def give(self, offset: int, size: int) -> None:
         """Back among the free blocks, joined with its neighbours."""
         offsets, sizes = self.offsets, self.sizes
+        if not size or self.hollow:
+            self._give_empty(offset, size)
+            return
         index = bisect_left(offsets, offset)
         joins_next = index < len(offsets) and offset + size == offsets[index]
         if index and offsets[index - 1] + sizes[index - 1] == offset:
@@ -67,6 +71,35 @@ class Pool:
         else:
             offsets.insert(index, offset)
             sizes.insert(index, size)
+
+    def _give_empty(self, offset: int, size: int) -> None:
+        """The same where a free block may be empty: the first that touches is joined, as it is.
+
+        `ggml_dyn_tallocr_free_bytes`; a tensor without elements leaves an empty block.
+        """
+        offsets, sizes = self.offsets, self.sizes
+        for index in range(len(offsets)):
+            if offsets[index] + sizes[index] == offset:
+                sizes[index] += size
+                self._join(index)
+                return
+            if offset + size == offsets[index]:
+                offsets[index] = offset
+                sizes[index] += size
+                if index:
+                    self._join(index - 1)
+                return
+        self.hollow = self.hollow or not size
+        index = bisect_left(offsets, offset)
+        offsets.insert(index, offset)
+        sizes.insert(index, size)
+
+    def _join(self, index: int) -> None:
+        """One block of two where the second begins at the end of the first."""
+        offsets, sizes = self.offsets, self.sizes
+        if index + 1 < len(offsets) and offsets[index] + sizes[index] == offsets[index + 1]:
+            sizes[index] += sizes[index + 1]
+            del sizes[index + 1], offsets[index + 1]
 
 
 class GraphAllocator:

@@ -57,3 +57,15 @@ COMPUTED: Mapping[str, Callable[[Tensor], bool]] = {
     "SSM_SCAN": _ssm_scan,
 }
 """By operation, whether CUDA computes a node; others it always does."""
+
+ROWS = 128
+"""Convolutions and Mamba's scans are computed in as many rows at once."""
+
+MAMBA_STATE = 16
+
+READ: Mapping[str, Callable[[tuple[int, ...]], bool]] = {
+    "ssm_conv1d": lambda ne: ne[-1] % ROWS == 0,
+    "shortconv.conv": lambda ne: ne[-1] % ROWS == 0,
+    "ssm_a": lambda ne: len(ne) == 1 or ne[0] == 1 or (ne[0] == MAMBA_STATE and ne[1] % ROWS == 0),
+}
+"""The same by weights, without block and suffix: shapes that stay on a device."""

@@ -13,7 +13,7 @@ from llmdecl.facts.ggml_types import TensorType
 from llmdecl.memory.ggml.gallocr import Pool
 from llmdecl.memory.ggml.ops import VIEWS
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.cuda_operations import COMPUTED
+from llmdecl.memory.graphs.cuda_operations import COMPUTED, READ
 from llmdecl.memory.graphs.tensor_infos import INPUT, OPERATION_OF, OUTPUT
 from llmdecl.memory.model import Placement
 
@@ -157,9 +157,21 @@ class Site:
             if re.search(expression, name):
                 place = self.cpu if target == "CPU" else self._device(target)
                 break
-        if place != self.cpu:
-            return Buffer(place)
-        return self._on_host(base, suffix, kind, ne)
+        if place == self.cpu:
+            return self._on_host(base, suffix, kind, ne)
+        return (
+            Buffer(place)
+            if suffix == "bias" or self._reads(place, base, ne)
+            else Buffer(self.cpu, "cpu")
+        )
+
+    def _reads(self, place: int, base: str, ne: tuple[int, ...]) -> bool:
+        """Whether a device computes with a weight: odd convolutions and scans are refused.
+
+        `weight_buft_supported` (src/llama-model-loader.cpp:927), but for Mamba 2's scans.
+        """
+        check = READ.get(base)
+        return check is None or self.backends[place].computes_all or check(ne)
 
     def _device(self, target: str) -> int:
         """A device by our id, or by the engine's name for it (`CUDA1`)."""
