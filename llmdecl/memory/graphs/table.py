@@ -110,10 +110,10 @@ from llmdecl.memory.graphs.models import (
     qwen2moe,
     qwen2vl,
     qwen3,
+    qwen35,
     qwen3moe,
     qwen3next,
     qwen3vl,
-    qwen35,
     refact,
     rnd1,
     routed,
@@ -234,7 +234,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "gptneox": Architecture(gptneox.graph),
     "granite": Architecture(granite.graph, granite.hparams),
     "granite_swa": Architecture(granite.graph, granite.hparams),
-    "granitehybrid": Architecture(granite_hybrid.graph, mamba_base.recurrent_without_heads, hybrid),
+    "granitehybrid": Architecture(
+        granite_hybrid.graph, mamba_base.recurrent_without_heads, hybrid, looped=True
+    ),
     "granitemoe": Architecture(granite.graph, granite.hparams),
     "graniteswitch": Architecture(
         granite_switch.graph, granite_switch.hparams, granite_switch.memory
@@ -280,8 +282,12 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "muse-glimmer": Architecture(muse_glimmer.graph, muse_glimmer.hparams),
     "nanbeige": Architecture(nanbeige.graph, nanbeige.hparams, looped=True),
     "nemotron": Architecture(nemotron.graph),
-    "nemotron_h": Architecture(nemotron_h.graph, nemotron_h.hparams, nemotron_h.memory),
-    "nemotron_h_moe": Architecture(nemotron_h.graph, nemotron_h.hparams, nemotron_h.memory),
+    "nemotron_h": Architecture(
+        nemotron_h.graph, nemotron_h.hparams, nemotron_h.memory, looped=True
+    ),
+    "nemotron_h_moe": Architecture(
+        nemotron_h.graph, nemotron_h.hparams, nemotron_h.memory, looped=True
+    ),
     "neo-bert": Architecture(modern_bert.graph, memory=no_memory),
     "nomic-bert": Architecture(bert.graph, memory=no_memory),
     "nomic-bert-moe": Architecture(bert.graph, memory=no_memory),
