@@ -1,4 +1,4 @@
-"""nemotron_h, nemotron_h_moe: a block mixes, attends or feeds forward (src/models/nemotron-h.cpp)."""
+"""nemotron_h and nemotron_h_moe: a block mixes, attends or feeds (src/models/nemotron-h.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
 from llmdecl.memory.graphs.caches import Memory, hybrid
