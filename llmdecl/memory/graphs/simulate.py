@@ -1,6 +1,5 @@
 """Reserves a model's graph as `llama_context` does, without a byte: work buffers by backend."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -19,11 +18,13 @@ from llmdecl.memory.model import RunParameters
 UNKNOWN_TYPE = TYPES["F32"]
 """A tensor type that is newer than this table counts as four bytes an element."""
 
-REPEATS = 2
-"""How often a block with the same neighbours is built; more of them change no buffer's size."""
+LEAST_REPEATS = 3
+"""How often a repeating pattern of blocks is built at least."""
 
-STREAMED_REPEATS = 4
-"""The same where weights are copied to a device, which leaves gaps of many sizes."""
+CYCLES = (6, 2, 1)
+"""After how many repetitions the allocator is as it was, by the pattern's length in blocks."""
+
+LONGEST_PATTERN = 12
 
 
 @dataclass(slots=True)
@@ -87,29 +88,49 @@ class Reserved:
 def kept_blocks(
     model: LoadedModel, site: Site, *, streams: bool = True, probing: bool = False
 ) -> tuple[int, ...]:
-    """Blocks that are enough to build: one like its neighbours more than `REPEATS` times is not.
+    """Blocks that are enough to build: of blocks that repeat some, as many of all modulo a cycle.
 
     `streams`: host weights may be copied to a device, so that their types matter. `probing`: only
-    places matter, not sizes. Allocation repeats itself every block or every second one, so a
-    longer chain of as many blocks modulo two needs no larger buffer (a property that the tests
-    compare with whole graphs).
+    places matter, not sizes. The allocator's free blocks come back to an earlier state after one,
+    two or three equal blocks (after two of a pair), so that whole cycles may be left out: a
+    property that the tests compare with whole graphs.
     """
-    h = model.h
-    count = h.n_layer
-    if (model.architecture.looped and not probing) or count <= 2 * REPEATS:
+    count = model.n_layer
+    if model.architecture.looped and not probing:
         return tuple(range(count))
-    mixed = streams and site.cpu > 0 and not (site.full_offload and not site.placement.overrides)
-    repeats = STREAMED_REPEATS if mixed else REPEATS
-    looks = [_look(model, site, il, streams=streams) for il in range(count)]
-    around = [(*looks[max(0, il - 1) : il + 2], il == 0, il == count - 1) for il in range(count)]
-    total, seen = Counter(around), Counter[tuple[object, ...]]()
-    kept = []
-    for il in range(count):
-        seen[around[il]] += 1
-        wanted = repeats + (total[around[il]] - repeats) % 2
-        if seen[around[il]] <= wanted or il in (0, count - 1):
-            kept.append(il)
+    numbers: dict[tuple[object, ...], int] = {}
+    looks = [
+        numbers.setdefault(_look(model, site, il, streams=streams), len(numbers))
+        for il in range(count)
+    ]
+    kept: list[int] = []
+    start = 0
+    while start < count:
+        period, repeats = _repetition(looks, start)
+        cycle = CYCLES[min(period, len(CYCLES)) - 1]
+        chosen = repeats
+        if repeats > LEAST_REPEATS:
+            chosen = LEAST_REPEATS + (repeats - LEAST_REPEATS) % cycle
+        end = start + repeats * period
+        kept.extend(range(start, start + (chosen - 1) * period))
+        kept.extend(range(end - period, end))
+        start = end
     return tuple(kept)
+
+
+def _repetition(looks: Sequence[int], start: int) -> tuple[int, int]:
+    """The pattern that repeats from `start` over most blocks: its length, and how often it does."""
+    best = 1, 1
+    for period in range(1, LONGEST_PATTERN + 1):
+        pattern = looks[start : start + period]
+        repeats = 1
+        while looks[start + repeats * period : start + (repeats + 1) * period] == pattern:
+            repeats += 1
+        if repeats > LEAST_REPEATS and repeats * period > best[0] * best[1]:
+            best = period, repeats
+            if period == 1:
+                break
+    return best
 
 
 def _look(model: LoadedModel, site: Site, il: int, *, streams: bool) -> tuple[object, ...]:
