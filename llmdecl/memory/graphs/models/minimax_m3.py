@@ -148,7 +148,7 @@ def _sparse(
     return g.build_lora_mm(w.attn_output, cur, w.attn_output_s)
 
 
-def _best(g: Context, blocks: Blocks, score: Tensor, bias: Tensor) -> Tensor:
+def _best(g: Context, score: Tensor, bias: Tensor) -> Tensor:
     """The best blocks of each row of scores."""
     n_blocks = bias.ne[0]
     best = g.of_shape("POOL_2D", (n_blocks, *score.ne[1:]), score)
@@ -166,7 +166,7 @@ def _one_token_each(
     iq = g.reshape(iq, dim, heads, 1, streams)
     score = g.mul_mat(g.reshape(chosen, dim, positions, 1, streams), iq)
     score = g.add_inplace(score, g.reshape(blocks.pos_mask, positions, 1, 1, streams))
-    ids = _best(g, blocks, score, g.reshape(blocks.bias, n_blocks, 1, 1, streams))
+    ids = _best(g, score, g.reshape(blocks.bias, n_blocks, 1, 1, streams))
     count = ids.ne[0]
     first = g.reshape(g.scale(g.cast(ids, F32)), 1, count, heads, streams)
     tokens = g.add(
@@ -210,7 +210,7 @@ def _stream(
     v = g.view_4d(v, k.ne[0], k.ne[1], n_kv, 1, *v.nb[1:])
     score = g.mul_mat(g.get_rows(ik, slots), g.reshape(iq, dim, heads * tokens))
     score = g.add_inplace(g.reshape(score, positions, heads, tokens), pos_mask)
-    ids = _best(g, blocks, score, bias)
+    ids = _best(g, score, bias)
     count = ids.ne[0]
     never = g.repeat_4d(g.cast(g.scale_bias(bias), F16), n_blocks, heads, tokens, 1)
     zero = g.scale(g.cast(ids, F32))
