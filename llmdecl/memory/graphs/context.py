@@ -791,8 +791,9 @@ class Context(Graph):
         assert self.t_embd is not None
         cur = self.t_embd
         kind = self.pooling()
+        usual = 1 if self.arch == "modern-bert" else -1
         mean = kind == "mean" or (
-            kind == "rank" and self.h.number("classifier.pooling_type", -1) == 1
+            kind == "rank" and self.h.number("classifier.pooling_type", usual) == 1
         )
         if mean:
             ids = self.build_inp_mean()

@@ -92,17 +92,16 @@ def weight_buffers(model: LoadedModel, site: Site) -> Iterator[tuple[Buffer, int
                 yield again, _size(site, again, kind, ne), True
 
 
+NO_OUTPUT = frozenset(
+    {"bert", "bitnet", "eurobert", "jina-bert-v2", "jina-bert-v3", "modern-bert", "neo-bert",
+     "nomic-bert", "nomic-bert-moe", "wavtokenizer-dec"}
+)  # fmt: skip
+"""Architectures that make no output matrix of the embedding's: encoders, and bitnet reads that."""
+
+
 def has_output(model: LoadedModel) -> bool:
-    """The model has an output matrix; encoders have none, and bitnet reads the embedding's."""
-    if model.h.arch == "bitnet":
-        return False
-    return model.h.causal or model.h.arch in (
-        "dream",
-        "gemma-embedding",
-        "llada",
-        "llada-moe",
-        "rnd1",
-    )
+    """A file without an output matrix has the embedding's once more."""
+    return model.h.arch not in NO_OUTPUT
 
 
 def first_layer(model: LoadedModel, name: str) -> int:
