@@ -107,7 +107,8 @@ class KvCache:
             return il
         return self.reuse(il)
 
-    def _stored(self, part: str, il: int) -> Tensor:
+    def rows(self, part: str, il: int) -> Tensor:
+        """All that is stored of a block: `k` or `v`."""
         il = self._layer(il)
         found = self._tensors.get((part, il))
         if found is None:
@@ -128,7 +129,7 @@ class KvCache:
 
     def get_k(self, g: Graph, il: int, head: int = 0, heads: int = 0) -> Tensor:
         """All keys of a block: head, heads, cells, streams."""
-        k = self._stored("k", il)
+        k = self.rows("k", il)
         head, heads = head or self.h.head_k(il), heads or self.h.n_head_kv(il)
         width = k.ne[0]
         return g.view_4d(
@@ -138,7 +139,7 @@ class KvCache:
 
     def get_v(self, g: Graph, il: int) -> Tensor:
         """All values of a block; without flash attention transposed."""
-        v = self._stored("v", il)
+        v = self.rows("v", il)
         head, heads, width, size = self.h.head_v(il), self.h.n_head_kv(il), v.ne[0], self.size
         if not self.transposed:
             return g.view_4d(
@@ -153,7 +154,7 @@ class KvCache:
     def cpy_k(self, g: Graph, cur: Tensor, ids: Tensor, il: int) -> Tensor:
         """Keys of the batch into the cache."""
         width, n_tokens = cur.ne[0] * cur.ne[1], cur.ne[2]
-        k = self._stored("k", il)
+        k = self.rows("k", il)
         cur = g.view_2d(cur, width, n_tokens, cur.nb[2])
         if self.streams > 1:
             k = g.reshape(k, width, self.size * self.streams)
@@ -162,7 +163,7 @@ class KvCache:
     def cpy_v(self, g: Graph, cur: Tensor, ids: Tensor, il: int) -> Tensor:
         """Values of the batch into the cache."""
         width, n_tokens = cur.ne[0] * cur.ne[1], cur.ne[2]
-        v = self._stored("v", il)
+        v = self.rows("v", il)
         if not self.transposed:
             cur = g.view_2d(cur, width, n_tokens, cur.nb[2])
             if self.streams > 1:

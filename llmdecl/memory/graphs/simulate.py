@@ -208,6 +208,29 @@ def _at_home(context: Context, site: Site, operation: str) -> bool:
     )
 
 
+def _resolved(
+    model: LoadedModel, run: RunParameters, site: Site
+) -> tuple[RunParameters, frozenset[str]]:
+    """Flash attention, and which fused operations are off (src/llama-context.cpp:507-580)."""
+    asked, unfused = run, frozenset[str]()
+
+    def probe() -> Context:
+        memory, count = model.architecture.memory(model.h, asked, site), run.n_seq_max
+        keep = kept_blocks(model, site, streams=count >= OFFLOAD_BATCH, probing=True)
+        return _build(model, run, site, memory, keep, count, count, unfused=unfused)[0]
+
+    found: Context | None = None
+    if run.flash_attn and run.flash_attn_auto and site.cpu:
+        found = probe()
+        if not _at_home(found, site, "FLASH_ATTN"):
+            run, found = run.replace(flash_attn=False), None
+    for operation in model.architecture.probes if site.cpu else ():
+        found = found or probe()
+        if not _at_home(found, site, operation):
+            unfused, found = unfused | {operation}, None
+    return run, unfused
+
+
 def reserve(
     model: LoadedModel,
     run: RunParameters,
@@ -223,20 +246,7 @@ def reserve(
     `whole` builds every block, to compare.
     """
     asked = run
-
-    def misplaced(operation: str, unfused: frozenset[str]) -> bool:
-        memory = model.architecture.memory(model.h, asked, site)
-        keep = kept_blocks(model, site, streams=run.n_seq_max >= OFFLOAD_BATCH, probing=True)
-        count = run.n_seq_max
-        probe, _ = _build(model, run, site, memory, keep, count, count, unfused=unfused)
-        return not _at_home(probe, site, operation)
-
-    unfused: frozenset[str] = frozenset()
-    if run.flash_attn and run.flash_attn_auto and site.cpu and misplaced("FLASH_ATTN", unfused):
-        run = run.replace(flash_attn=False)
-    for operation in model.architecture.probes if site.cpu else ():
-        if misplaced(operation, unfused):
-            unfused |= {operation}
+    run, unfused = _resolved(model, run, site)
     mixed = any(model.h.is_recr) and not run.flash_attn and site.cpu > 1
     keep = tuple(range(model.n_layer)) if whole or mixed else kept_blocks(model, site)
     memory = model.architecture.memory(model.h, asked, site)

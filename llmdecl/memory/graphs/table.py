@@ -48,6 +48,7 @@ from llmdecl.memory.graphs.models import (
     gemma_embedding,
     glm4,
     glm4_moe,
+    glm5_next,
     glm_dsa,
     gpt2,
     gptneox,
@@ -61,6 +62,7 @@ from llmdecl.memory.graphs.models import (
     hunyuan_vl,
     hy_v3,
     hy_v4,
+    hyper,
     internlm2,
     jais,
     jais2,
@@ -230,6 +232,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "glm-dsa": Architecture(glm_dsa.graph, glm_dsa.hparams, glm_dsa.memory, looped=True),
     "glm4": Architecture(glm4.graph, routed.mrope),
     "glm4moe": Architecture(glm4_moe.graph, routed.mrope),
+    "glm5-next": Architecture(
+        glm5_next.graph, glm5_next.hparams, glm5_next.memory, looped=True, probes=hyper.PROBES
+    ),
     "gpt-oss": Architecture(openai_moe.graph, openai_moe.hparams),
     "gpt2": Architecture(gpt2.graph),
     "gptneox": Architecture(gptneox.graph),
