@@ -29,6 +29,7 @@ from llmdecl.memory.graphs.models import (
     deci,
     deepseek,
     deepseek2,
+    deepseek4,
     deepseek32,
     dots1,
     dots3note,
@@ -212,6 +213,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "deepseek2": Architecture(deepseek2.graph),
     "deepseek2-ocr": Architecture(deepseek2.graph),
     "deepseek32": Architecture(deepseek32.graph, memory=deepseek32.memory, looped=True),
+    "deepseek4": Architecture(
+        deepseek4.graph, deepseek4.hparams, deepseek4.memory, looped=True, probes=hyper.PROBES
+    ),
     "dots1": Architecture(dots1.graph),
     "dots3note": Architecture(dots3note.graph, dots3note.hparams, dots3note.memory, looped=True),
     "dream": Architecture(dream.graph, llada.hparams, no_memory),
