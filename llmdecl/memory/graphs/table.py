@@ -244,9 +244,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "gptneox": Architecture(gptneox.graph),
     "granite": Architecture(granite.graph, granite.hparams),
     "granite_swa": Architecture(granite.graph, granite.hparams),
-    "granitehybrid": Architecture(
-        granite_hybrid.graph, mamba_base.recurrent_without_heads, hybrid, looped=True
-    ),
+    "granitehybrid": Architecture(granite_hybrid.graph, mamba_base.recurrent_without_heads, hybrid),
     "granitemoe": Architecture(granite.graph, granite.hparams),
     "graniteswitch": Architecture(
         granite_switch.graph, granite_switch.hparams, granite_switch.memory
@@ -293,12 +291,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "muse-glimmer": Architecture(muse_glimmer.graph, muse_glimmer.hparams),
     "nanbeige": Architecture(nanbeige.graph, nanbeige.hparams, looped=True),
     "nemotron": Architecture(nemotron.graph),
-    "nemotron_h": Architecture(
-        nemotron_h.graph, nemotron_h.hparams, nemotron_h.memory, looped=True
-    ),
-    "nemotron_h_moe": Architecture(
-        nemotron_h.graph, nemotron_h.hparams, nemotron_h.memory, looped=True
-    ),
+    "nemotron_h": Architecture(nemotron_h.graph, nemotron_h.hparams, nemotron_h.memory),
+    "nemotron_h_moe": Architecture(nemotron_h.graph, nemotron_h.hparams, nemotron_h.memory),
     "neo-bert": Architecture(modern_bert.graph, memory=no_memory),
     "nomic-bert": Architecture(bert.graph, memory=no_memory),
     "nomic-bert-moe": Architecture(bert.graph, memory=no_memory),
@@ -331,7 +325,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "qwen3vlmoe": Architecture(qwen3vl.graph, qwen3vl.hparams),
     "refact": Architecture(refact.graph),
     "rnd1": Architecture(rnd1.graph, llada.hparams, no_memory),
-    "rwkv6": Architecture(rwkv6.graph, rwkv_base.hparams, recurrent, looped=True),
+    "rwkv6": Architecture(rwkv6.graph, rwkv_base.hparams, recurrent),
     "rwkv6qwen2": Architecture(rwkv6.graph_qwen2, rwkv_base.hparams, recurrent),
     "rwkv7": Architecture(rwkv7.graph, rwkv_base.hparams, recurrent),
     "seed_oss": Architecture(seed_oss.graph),
@@ -343,7 +337,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "starcoder2": Architecture(starcoder2.graph),
     "step35": Architecture(step35.graph, step35.hparams),
     "t5": Architecture(t5.graph, looped=True),
-    "t5encoder": Architecture(t5.graph_encoder, looped=True),
+    "t5encoder": Architecture(t5.graph_encoder),
     "talkie": Architecture(talkie.graph),
     "wavtokenizer-dec": Architecture(wavtokenizer_dec.graph, memory=no_memory, looped=True),
     "xverse": Architecture(xverse.graph),
