@@ -63,7 +63,7 @@ class Estimate:
                 extra[place] = extra.get(place, 0) + size
         memory = {name: size for name, _, size in self.devices}
         return all(
-            place.total + extra.get(place.place, 0) <= memory[place.place]
+            place.total + place.fusions + extra.get(place.place, 0) <= memory[place.place]
             for place in self.sizes.places
             if place.place != HOST
         )

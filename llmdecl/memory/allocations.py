@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmdecl.backends.table import BACKENDS
 from llmdecl.facts.model import GgufFacts
@@ -36,6 +36,8 @@ class PlaceBytes:
     output: int
     output_growth: int
     compute: int
+    fusions: int = 0
+    """What CUDA keeps beyond that, for operations on experts that it computes in one go."""
 
     @property
     def total(self) -> int:
@@ -170,9 +172,10 @@ def _work_out(
     alone = one_device(placement)
     site = Site(alone, model.h.n_layer_all, features, run.repack)
     reserved = reserve(model, run, site) if model.known else _general(model, run, site)
+    fused = _fused(model, run, site, reserved)
     held = holdings(model, run, site, model.architecture.memory(model.h, run, site))
     placed = {
-        device.id: _place(device.id, held, reserved, index)
+        device.id: replace(_place(device.id, held, reserved, index), fusions=fused[index])
         for index, device in enumerate(alone.devices)
     }
     growth = output_bytes(model, run, run.n_outputs_max) - held.of(site.cpu).output
@@ -193,6 +196,19 @@ def _work_out(
         pipeline=reserved.pipeline,
         layers_on_devices=sum(place != site.cpu for place in site.layers) if site.cpu else 0,
         n_layers=len(site.layers),
+    )
+
+
+def _fused(
+    model: LoadedModel, run: RunParameters, site: Site, reserved: Reserved
+) -> tuple[int, ...]:
+    """Bytes by backend that fused operations add (ggml/src/ggml-cuda/ggml-cuda.cu:4522)."""
+    keeps = any(backend.keeps_for_fusions for backend in site.backends)
+    if not (keeps and model.known and model.h.n_expert):
+        return (0,) * len(reserved.compute)
+    fused = reserve(model, run, site, fused=True)
+    return tuple(
+        max(0, more - size) for more, size in zip(fused.compute, reserved.compute, strict=True)
     )
 
 

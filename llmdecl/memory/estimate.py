@@ -48,6 +48,7 @@ def _parts(
         ("output", place.output, exact, None),
         ("output-growth", place.output_growth, False, None),
         ("compute", place.compute, found.compute_exact, None),
+        ("compute-fusions", place.fusions, False, None),
     )
     for name, size, sure, shared in rows:
         if size:

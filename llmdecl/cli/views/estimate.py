@@ -58,6 +58,7 @@ def show_estimate_json(estimate: Estimate, measured: Measured | None = None) -> 
                 for c in estimate.companions
             ],
             "exact": list(estimate.exact),
+            "fusions": {place.place: place.fusions for place in sizes.places if place.fusions},
             "fits": estimate.fits,
             "n_ctx": estimate.run.n_ctx,
             "flash_attn": sizes.flash_attn,
@@ -92,6 +93,8 @@ def _rows(estimate: Estimate, measured: Measured | None) -> Sequence[Sequence[st
         if measured is not None:
             seen = measured.get(place.place, {})
             rows.append(["  measured", *(_size(seen.get(field, 0)) for field in FIELDS), ""])
+        if place.fusions:
+            rows.append(["  kept for fusions", *[""] * 4, "", _size(place.fusions), ""])
     for companion in estimate.companions:
         for name, size in companion.places:
             if size:

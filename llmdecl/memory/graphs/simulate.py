@@ -167,8 +167,10 @@ def _build(
     *,
     dry: bool = False,
     unfused: frozenset[str] = frozenset(),
+    fused: bool = False,
 ) -> tuple[Context, Scheduler]:
-    """`dry`: as in a dry run, which forgets what the graph says of places.
+    """`fused`: with what CUDA keeps for fused operations. `dry`: as in a dry run, which forgets
+    what the graph says of places.
 
     `ggml_backend_sched_reserve_size` resets the scheduler first, so that norms at a border between
     devices stay on the device before it, and are copied. A real load needs that much or less.
@@ -195,7 +197,7 @@ def _build(
         supports=site.supports,
         streams=[b.offloads_ops and site.placement.op_offload for b in site.backends],
         copies=MAX_COPIES if site.pipeline else 1,
-        fuses=[b.keeps_for_fusions for b in site.backends],
+        fuses=[fused and b.keeps_for_fusions for b in site.backends],
     )
     scheduler.split(context)
     return context, scheduler
@@ -238,12 +240,13 @@ def reserve(
     *,
     whole: bool = False,
     dry: bool = True,
+    fused: bool = False,
 ) -> Reserved:
     """The worst-case prompt batch (`sched_reserve`, src/llama-context.cpp:593-760).
 
     `run.flash_attn` says `on` or `auto`; `auto` turns off where attention is not with its layer,
     and by then the caches are there: their values stay as flash attention wants them.
-    `whole` builds every block, to compare.
+    `whole` builds every block, to compare. `fused`: with what CUDA keeps for fused operations.
     """
     asked = run
     run, unfused = _resolved(model, run, site)
@@ -252,7 +255,16 @@ def reserve(
     memory = model.architecture.memory(model.h, asked, site)
     n_outputs = min(run.n_ctx, run.n_ubatch, run.n_outputs_max)
     context, scheduler = _build(
-        model, run, site, memory, keep, run.n_tokens, n_outputs, dry=dry, unfused=unfused
+        model,
+        run,
+        site,
+        memory,
+        keep,
+        run.n_tokens,
+        n_outputs,
+        dry=dry,
+        unfused=unfused,
+        fused=fused,
     )
     pools = site.pools()
     scheduler.reserve(context, pools)
