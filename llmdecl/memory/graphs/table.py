@@ -232,7 +232,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "gemma2": Architecture(gemma2.graph, gemma2.hparams),
     "gemma3": Architecture(gemma3.graph, gemma3.hparams),
     "gemma3n": Architecture(gemma3n.graph, gemma3n.hparams, looped=True),
-    "gemma4": Architecture(gemma4.graph, gemma4.hparams),
+    "gemma4": Architecture(gemma4.graph, gemma4.hparams, looped=True),
     "glm-dsa": Architecture(glm_dsa.graph, glm_dsa.hparams, glm_dsa.memory, looped=True),
     "glm4": Architecture(glm4.graph, routed.mrope),
     "glm4moe": Architecture(glm4_moe.graph, routed.mrope),
