@@ -75,7 +75,8 @@ class Pool:
     def _give_empty(self, offset: int, size: int) -> None:
         """The same where a free block may be empty: the first that touches is joined, as it is.
 
-        `ggml_dyn_tallocr_free_bytes`; a tensor without elements leaves an empty block.
+        `ggml_dyn_tallocr_free_bytes`; a tensor without elements leaves an empty block, and blocks
+        behind it are no longer in order.
         """
         offsets, sizes = self.offsets, self.sizes
         for index in range(len(offsets)):
@@ -90,7 +91,7 @@ class Pool:
                     self._join(index - 1)
                 return
         self.hollow = self.hollow or not size
-        index = bisect_left(offsets, offset)
+        index = next((i for i, begin in enumerate(offsets) if begin >= offset), len(offsets))
         offsets.insert(index, offset)
         sizes.insert(index, size)
 
