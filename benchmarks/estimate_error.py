@@ -254,7 +254,8 @@ def main() -> None:
     else:
         recordings(table, given.rows)
     if not table.questions:
-        sys.exit(f"no rows in {given.rows}")
+        print(f"no recordings in {given.rows}")
+        return
     table.show(given.worst)
 
 
