@@ -38,10 +38,12 @@ golden: $(STAMP) ## write what is produced as what is expected, and show the dif
 	$(BIN)/python -m pytest tests/test_golden.py tests/spec --update-golden
 	git --no-pager diff --stat -- tests
 
-bench: $(STAMP) ## numbers: header reading, compile time, router
+bench: $(STAMP) ## numbers: header reading, compile and plan time, errors of estimates, router
 	$(BIN)/python benchmarks/gguf_header.py
 	$(BIN)/python benchmarks/compile_time.py
 	$(BIN)/python benchmarks/residency.py
+	$(BIN)/python benchmarks/plan_time.py
+	$(BIN)/python benchmarks/estimate_error.py
 	$(BIN)/python benchmarks/router.py
 	$(BIN)/python benchmarks/cold_start.py
 

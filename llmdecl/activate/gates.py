@@ -7,20 +7,22 @@ from llmdecl.activate.ask import context_as_planned, one_token
 from llmdecl.activate.generations import Generation
 from llmdecl.activate.hands import Task
 from llmdecl.activate.logs import log_file, settled_tail
+from llmdecl.activate.placing import differs
 from llmdecl.activate.router_client import Answer, PlacementStatus, log_notes
 from llmdecl.activate.rules import (
     MODEL_START_FAILED,
     NO_ROOM,
-    PLACEMENT_DIFFERS,
     PLACEMENT_UNKNOWN,
 )
 from llmdecl.diagnostics import Diagnostic, Failure
 from llmdecl.engines.llama_cpp.load_failures import causes_of
-from llmdecl.plan.model import ModelPlan
+from llmdecl.plan.model import ModelPlan, Plan
 from llmdecl.spec.address import address as address_of
 
 VERDICT_S = 10.0
 POLL_S = 0.02
+CAUSE_LINES = 60
+"""A cause can stand far above the end: an engine that aborts prints a backtrace."""
 
 
 def gates(task: Task, goal: Generation, *, back: bool = False) -> None:
@@ -29,13 +31,13 @@ def gates(task: Task, goal: Generation, *, back: bool = False) -> None:
 
     On the way `back` another place is a warning: what ran before serves on.
     """
-    models, ours = goal.plan.models, goal.plan.router.kind == "llmdecl"
+    models = goal.plan.models
     startup = [model for model in models if model.load == "startup"]
     again = [m for m in models if m.name in task.journal.restart and m.load != "startup"]
     for model in (*startup, *again):
         if _started(task, model):
             context_as_planned(model, task.hands.folders.run)
-            placed_as_planned(task, model, ours=ours, back=back)
+            placed_as_planned(task, goal.plan, model, back=back)
             one_token(goal.plan, model, task.hands.folders.run)
             task.hands.say(f"{model.name} answers")
         task.did(f"started {model.name}")
@@ -61,25 +63,20 @@ def _started(task: Task, model: ModelPlan) -> bool:
     raise Failure(not_started(model.name, answer, logs), status=3)
 
 
-def placed_as_planned(task: Task, model: ModelPlan, *, ours: bool, back: bool) -> None:
+def placed_as_planned(task: Task, plan: Plan, model: ModelPlan, *, back: bool) -> None:
     """The router has read in the engine's log that devices, layers and sizes are as planned; else
     a Failure. An engine that does not say is believed, with a warning when it was to use a device;
-    a router that is not `ours` does not look."""
-    said = _verdict(task, model.name) if ours else None
-    at = address_of("models", model.name)
+    a router that is not ours does not look."""
+    said = _verdict(task, model.name) if plan.router.kind == "llmdecl" else None
     if said is None or not said.known:
         if model.placement.devices:
             summary = f"`{model.name}` runs, but its log does not say where"
             planned = f"planned: {', '.join(model.placement.devices)}"
-            task.warnings.append(PLACEMENT_UNKNOWN.at(at, summary, notes=[planned]))
+            task.warnings.append(PLACEMENT_UNKNOWN.at(model.address, summary, notes=[planned]))
         return
     if not said.differences:
         return
-    found = PLACEMENT_DIFFERS.at(
-        at,
-        f"`{model.name}` is not placed as planned: {said.differences[0]}",
-        notes=(*said.differences[1:], *(f"likely cause: {cause}" for cause in said.causes)),
-    )
+    found = differs(plan, model, said.differences, said.causes, said.memory)
     if not back:
         raise Failure(found, status=3)
     task.warnings.append(found)
@@ -101,7 +98,7 @@ def _verdict(task: Task, name: str) -> PlacementStatus | None:
 
 def not_started(name: str, answer: Answer, logs: Path) -> Diagnostic:
     """A model did not become ready, with the end of its log."""
-    end = settled_tail(log_file(logs, name), 12) or answer.log_tail.splitlines()
+    end = settled_tail(log_file(logs, name), CAUSE_LINES) or answer.log_tail.splitlines()
     causes = causes_of(end)
     return MODEL_START_FAILED.at(
         address_of("models", name),

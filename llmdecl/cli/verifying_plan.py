@@ -1,9 +1,10 @@
 """Loads the models of a plan as planned, one after the other, and compares with what is said."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from llmdecl.activate.rules import PLACEMENT_DIFFERS
+from llmdecl.activate.placing import differs, lost_causes
 from llmdecl.cli import rules
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.emit.router import expect
@@ -84,26 +85,19 @@ def _verify(
         timeout_s=model.start_timeout_s,
     )
     if problems:
-        return None, problems
+        more = tuple(
+            f"likely cause: {cause}" for cause in lost_causes(plan, model, model.placement.devices)
+        )
+        return None, tuple(replace(one, notes=(*more, *one.notes)) for one in problems)
     engine = next((e.digest for e in plan.engines if e.name == model.engine), "")
     expected = expect(model, engine)
     verdict = compare(expected, reported)
     if not verdict.known:
         summary = f"`{model.name}` is not verified: its engine's log does not say what it takes"
         return None, (rules.NOT_VERIFIED.at(model.address, summary),)
-    return _verified(model, expected, verdict), tuple(_differs(model, verdict))
-
-
-def _differs(model: ModelPlan, verdict: Verdict) -> Iterator[Diagnostic]:
-    if verdict.differences:
-        yield PLACEMENT_DIFFERS.at(
-            model.address,
-            f"`{model.name}` is not loaded as planned: {verdict.differences[0]}",
-            notes=(
-                *verdict.differences[1:],
-                *(f"likely cause: {cause}" for cause in verdict.causes),
-            ),
-        )
+    wrong = verdict.differences
+    found = (differs(plan, model, wrong, verdict.causes, verdict.memory()),) if wrong else ()
+    return _verified(model, expected, verdict), found
 
 
 def _verified(model: ModelPlan, expected: Expect, verdict: Verdict) -> Verified:

@@ -9,7 +9,7 @@ from llmdecl.facts.model import GgufFacts
 from llmdecl.memory.general import general_compute_bytes
 from llmdecl.memory.graphs.caches import KvCache, Memory, States
 from llmdecl.memory.graphs.ledger import Holdings, has_output, holdings, output_bytes, plain_bytes
-from llmdecl.memory.graphs.simulate import LoadedModel, Reserved, load_model, reserve, used_tensors
+from llmdecl.memory.graphs.simulate import LoadedModel, Reserved, load_model, reserve
 from llmdecl.memory.graphs.site import Site, split_name
 from llmdecl.memory.graphs.tensor_infos import OPERATION_OF
 from llmdecl.memory.model import HOST, ON_CPU, Placement, RunParameters
@@ -134,7 +134,7 @@ def layer_bytes(gguf: GgufFacts, run: RunParameters, *, kv_offload: bool = True)
     model = _MEMO.model(gguf)
     h = model.h
     sizes, experts = [0] * (h.n_layer_all + 1), [0] * h.n_layer_all
-    for name, kind, ne in used_tensors(model):
+    for name, kind, ne in model.used:
         block, base, _ = split_name(name)
         size = plain_bytes(kind, ne)
         if block >= 0:

@@ -39,7 +39,8 @@ def _place(resolved: Resolved, beside: Beside) -> Subject:
         beside = Beside(beside.parts, beside.closed | taken)
 
     def measure(placement: Placement) -> Measured:
-        return Measured(beside.left(resolved.host, ledger(resolved, placement)))
+        pools = [device.id for device in placement.devices]
+        return Measured(beside.left(resolved.host, ledger(resolved, placement), pools))
 
     def judge(placement: Placement) -> Measured:
         return replace(measure(placement), sound=attends_at_home(resolved, placement))
@@ -82,8 +83,10 @@ def _fixed(resolved: Resolved, count: int) -> Fixed:
     layers = wishes.layers
     if not wishes.auto and layers is None:
         layers = layer_count(resolved.gguf)
+    known = {"CPU", *(device.id for device in resolved.devices)}
+    overrides = tuple(pair for pair in wishes.overrides() if pair[1] in known)
     shares = wishes.tensor_split.value if wishes.tensor_split else ()
-    if len(shares) != count or not sum(shares):
+    if len(shares) != count or not sum(shares) or wishes.mode == "none":
         shares = ()
     return Fixed(
         n_gpu_layers=layers,
@@ -91,10 +94,11 @@ def _fixed(resolved: Resolved, count: int) -> Fixed:
         tensor_split=tuple(float(share) for share in shares),
         split_mode=wishes.mode,
         main_gpu=wishes.main_gpu.value if wishes.main_gpu else 0,
-        overrides=wishes.overrides(),
+        overrides=overrides,
         kv_offload=wishes.kv_offload.value,
         op_offload=wishes.op_offload.value,
         no_host=wishes.no_host.value,
+        needed=frozenset(buffer for _, buffer in overrides if buffer != "CPU"),
         every=bool(shares) or wishes.mode in ("row", "tensor"),
     )
 
@@ -126,7 +130,7 @@ def _subject(resolved: Resolved, beside: Beside, solution: Solution) -> Subject:
         kind=solution.kind,
         placement=plan,
         memory=memory,
-        left=beside.left(resolved.host, memory),
+        left=beside.left(resolved.host, memory, plan.devices),
         settings=settings,
         lacking=lacking if resolved.engine.table else (),
         environment=tuple(sorted({**dict(resolved.given_environment), **variables}.items())),
@@ -284,11 +288,11 @@ class _Words:
 
     def _overrides(self) -> Choice[str] | None:
         wish = self.wishes.override_tensor
-        pairs = self.wishes.overrides()
+        buffers = dict(zip(self.plan.devices, self.seen.buffers, strict=True)) | {"CPU": "CPU"}
+        pairs = [pair for pair in self.wishes.overrides() if pair[1] in buffers]
         if wish is None or not pairs or not self.used:
             return None
-        buffers = dict(zip(self.plan.devices, self.seen.buffers, strict=True))
-        text = ",".join(f"{regex}={buffers.get(name, name)}" for regex, name in pairs)
+        text = ",".join(f"{regex}={buffers[name]}" for regex, name in pairs)
         return wish.but(text, wish.reason)
 
     def _n_cpu_moe(self) -> Choice[int] | None:

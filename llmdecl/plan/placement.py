@@ -68,6 +68,8 @@ class Fixed:
     op_offload: bool = True
     no_host: bool = False
     every: bool = False
+    needed: frozenset[str] = frozenset()
+    """Devices that overrides name: they are among those used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ class _Search:
         self.fixed, self.sizes, self.measure = fixed, sizes, measure
         self.overhead: dict[str, int] = {}
         self.lowest: dict[str, int] = {}
+        self.opaque = bool(fixed.tensor_split) or fixed.split_mode in ("row", "tensor")
+        """How layers are shared is not ours to say: that is left to the measurement."""
         self.known: dict[tuple[tuple[Room, ...], int, int], Solution | None] = {}
         self.failed: list[Solution] = []
         wanted = fixed.n_gpu_layers
@@ -212,8 +216,13 @@ class _Search:
         to show by how much."""
         moe = self.fixed.n_cpu_moe or 0
         size = 1 if self.fixed.split_mode == "none" else min(len(self.rooms), self.layers)
-        roomiest = sorted(range(len(self.rooms)), key=lambda n: -self.rooms[n].free)[:size]
-        rooms = tuple(self.rooms[n] for n in sorted(roomiest))
+        if self.fixed.every:
+            size = len(self.rooms)
+        by_room = sorted(
+            range(len(self.rooms)),
+            key=lambda n: (self.rooms[n].device.id not in self.fixed.needed, -self.rooms[n].free),
+        )
+        rooms = tuple(self.rooms[n] for n in sorted(by_room[:size]))
         placed = self._placed(rooms, self.layers, moe)
         assert placed is not None
         return placed
@@ -242,6 +251,8 @@ class _Search:
             rooms = [self.rooms[n] for n in sorted(order[: max(size, MANY_DEVICES)])]
         seen: set[tuple[tuple[str, int, bool], ...]] = set()
         for group in combinations(rooms, size):
+            if not self.fixed.needed <= {room.device.id for room in group}:
+                continue
             key = tuple((room.kind, room.free, room.far) for room in group)
             if key not in seen:
                 seen.add(key)
@@ -258,7 +269,7 @@ class _Search:
 
         Rows and shares that the spec gives are left to the measurement.
         """
-        if self.fixed.tensor_split or self.fixed.split_mode in ("row", "tensor"):
+        if self.opaque:
             return max(room.free - room.least for room in rooms)
         sizes = self._sizes(layers, n_cpu_moe)
         free = [room.free - room.least for room in rooms]
@@ -321,8 +332,9 @@ class _Search:
         return True
 
     def _narrow(self, rooms: tuple[Room, ...]) -> bool:
-        least = min(room.free - room.least for room in rooms)
-        return len(rooms) > 1 and least < 2 * max(self.sizes.layers)
+        if self.opaque or len(rooms) < 2:
+            return False
+        return min(room.free - room.least for room in rooms) < 2 * max(self.sizes.layers)
 
     def _may_lead(
         self,
@@ -342,10 +354,9 @@ class _Search:
         """Steps that are not hopeless. From some step on they are all that leave each device a
         layer, unless a layer is wider than a device: then each is looked at."""
         free = [room.free - room.least for room in rooms]
-        counted = not self.fixed.tensor_split and self.fixed.split_mode in ("none", "layer")
 
         def holds(step: tuple[int, int]) -> bool:
-            return not counted or holds_runs(free, self._sizes(*step))
+            return self.opaque or holds_runs(free, self._sizes(*step))
 
         usable = sum(layers >= len(rooms) for layers, _ in steps)
         if self._narrow(rooms):
@@ -354,7 +365,7 @@ class _Search:
 
     def _likely(self, rooms: tuple[Room, ...], step: tuple[int, int]) -> bool:
         """Whether it could fit if each device took a quarter of the least work buffer seen yet."""
-        if self.fixed.tensor_split or self.fixed.split_mode in ("row", "tensor"):
+        if self.opaque:
             return True
         free = []
         for room in rooms:

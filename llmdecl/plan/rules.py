@@ -282,7 +282,8 @@ BAD_OVERRIDE = Rule(
     "bad-override-tensor",
     ERROR,
     """An entry of `override-tensor` is `REGEX=BUFFER`, where the buffer is `CPU` or the id of a
-device that the model is on. The expression can hold neither `=` nor `,`, which end it.""",
+device that the model is on. The expression is one that C++ (ECMAScript) takes; `=` and `,` would
+end it.""",
 )
 BAD_MAIN_GPU = Rule(
     "LD358",

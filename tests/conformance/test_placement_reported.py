@@ -1,6 +1,7 @@
 """The real engine's log next to the plan: on the CPU, on a device of another process, and lost."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -115,3 +116,38 @@ def test_plan_verify(stack, spec_text, rpc):
     failed = stack.run("plan", "--verify")
     assert 1 == failed.returncode
     assert "RPC server does not answer" in failed.stderr
+
+
+def ask(stack, model, text):
+    """One chat through the endpoint."""
+    body = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 8}
+    request = urllib.request.Request(
+        f"{stack.url}/v1/chat/completions",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.loads(answer.read())["choices"][0]["message"]["content"]
+
+
+def test_logs_hold_no_prompts_and_a_new_router_reads_them_again(stack, spec_text):
+    """The verbosity that prints buffer sizes prints nothing of what is asked. A router that adopts
+    a running model finds where it is in the log of its start."""
+    stack.write(spec_text())
+    stack.apply()
+    assert ask(stack, "smollm2", "xylophonist wombat 314159")
+    wait_until(lambda: stack.model("smollm2")["placement"], "its log was read")
+    log = (stack.folder / "state" / "logs" / "model-smollm2.log").read_text()
+    assert "KV buffer size" in log
+    assert "prompt" in log.lower()
+    for word in ("xylophonist", "wombat", "314159"):
+        assert word not in log
+    router, model = stack.pid("router"), stack.pid("smollm2")
+    os.kill(router, signal.SIGKILL)
+    wait_until(lambda: stack.pid("router") not in {None, router}, "supervisord starts another")
+    found = wait_until(
+        lambda: stack.status()["router_pid"] and stack.model("smollm2")["placement"],
+        "the new router has read the log",
+    )
+    assert (found["where"], found["differences"]) == ("CPU", [])
+    assert stack.pid("smollm2") == model

@@ -220,3 +220,39 @@ def test_kinds_are_what_they_say():
             else Kind.ONE
         )  # fmt: skip
     assert kinds == set(Kind)
+
+
+WORDS = {
+    "devices": st.lists(st.sampled_from(["gpu0", "gpu1", "gpu2"]), max_size=3),
+    "n-gpu-layers": st.sampled_from(["auto", "all", 0, 1, 9, 999]),
+    "split-mode": st.sampled_from(["none", "layer", "row", "tensor"]),
+    "tensor-split": st.lists(st.sampled_from([0, 1, 2.5]), min_size=1, max_size=3),
+    "main-gpu": st.integers(0, 3),
+    "cpu-moe": st.booleans(),
+    "n-cpu-moe": st.integers(0, 40),
+    "override-tensor": st.lists(st.sampled_from(["attn=gpu0", "(=CPU", "x", "a=CPU"]), max_size=2),
+    "kv-offload": st.booleans(),
+    "op-offload": st.booleans(),
+    "no-host": st.booleans(),
+    "alone": st.booleans(),
+    "flash-attn": st.sampled_from(["on", "off", "auto"]),
+}
+
+
+@given(MODELS, st.fixed_dictionaries({}, optional=WORDS), DEVICES)
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_spec_says(model, given_keys, devices):
+    """Any keys together are a plan within its budgets, or diagnostics; what is fixed stays."""
+    plan, found = compiled({"m": {**model, **given_keys}}, devices)
+    if plan is None:
+        assert any(each.severity == "error" for each in found)
+        return
+    place = plan.models[0].placement
+    flags = {setting.flag for setting in plan.models[0].settings}
+    assert {"--device", "--n-gpu-layers", "--split-mode", "--main-gpu", "--fit"} <= flags
+    assert ("--tensor-split" in flags) == (len(place.devices) > 1)
+    assert sum(place.layers) == place.n_gpu_layers
+    if isinstance(given_keys.get("n-gpu-layers"), int) and place.devices:
+        assert place.n_gpu_layers == min(given_keys["n-gpu-layers"], place.n_layers)
+    if "devices" in given_keys:
+        assert set(place.devices) <= set(given_keys["devices"])

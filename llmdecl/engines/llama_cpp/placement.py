@@ -1,5 +1,6 @@
 """Where it computes: devices, layers, splits, overrides. Wishes of the spec, and their flags."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,8 +54,28 @@ class Wishes:
     def overrides(self) -> tuple[tuple[str, str], ...]:
         """`(regular expression, buffer)` of `override-tensor`; what is malformed is left out."""
         given = self.override_tensor.value if self.override_tensor else ()
-        pairs = (text.partition("=") for text in given)
-        return tuple((pattern, buffer) for pattern, sign, buffer in pairs if sign)
+        pairs = (text.partition("=") for text in given if malformed_override(text) is None)
+        return tuple((pattern, buffer) for pattern, _, buffer in pairs)
+
+
+def malformed_override(text: str) -> str | None:
+    """What is wrong with an entry of `override-tensor` as a text (common/arg.cpp:252).
+
+    The expression is one of C++'s ECMAScript kind: what only Python has is refused, too.
+    """
+    pattern, _, buffer = text.partition("=")
+    if not pattern or not buffer:
+        return "is no `REGEX=BUFFER`"
+    if "," in text:
+        return "holds a comma, which would end it"
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return f"is no regular expression: {error}"
+    except (OverflowError, RecursionError):
+        return "is no regular expression"
+    foreign = next((form for form in ("(?P", "(?<", "(?#", "\\A", "\\Z") if form in pattern), None)
+    return f"holds `{foreign}`, which llama.cpp's expressions don't have" if foreign else None
 
 
 def decide_wishes(pick: Chooser) -> Wishes:

@@ -6,13 +6,14 @@ its buffer's alignment (ggml/src/ggml-alloc.c:1168-1206).
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from llmdecl.facts.ggml_types import TensorType
 from llmdecl.memory.ggml import pad
 from llmdecl.memory.ggml.tensor import Tensor
 from llmdecl.memory.graphs.caches import Memory
-from llmdecl.memory.graphs.simulate import LoadedModel, used_tensors
-from llmdecl.memory.graphs.site import CPU_ALIGNMENT, Buffer, Site, split_name
+from llmdecl.memory.graphs.simulate import LoadedModel
+from llmdecl.memory.graphs.site import CPU_ALIGNMENT, Buffer, Site, padding_bytes, split_name
 from llmdecl.memory.model import RunParameters
 
 BY_LAYER = frozenset({"rope_freqs", "rope_factors_long", "rope_factors_short"})
@@ -77,7 +78,7 @@ def _alignment(site: Site, place: int) -> int:
 def weight_buffers(model: LoadedModel, site: Site) -> Iterator[tuple[Buffer, int, bool]]:
     """Every tensor with its buffer and padded size; copies come as further rows, and say so."""
     tied = "output.weight" not in model.tensors and "token_embd.weight" in model.tensors
-    for name, kind, ne in used_tensors(model):
+    for name, kind, ne in model.used:
         if split_name(name)[1] in BY_LAYER and split_name(name)[0] < 0:
             seen: set[int] = set()
             for buffer in _layer_buffers(model, site, name, kind, ne):
@@ -131,6 +132,16 @@ def plain_bytes(kind: TensorType, ne: tuple[int, ...]) -> int:
 
 
 def _size(site: Site, buffer: Buffer, kind: TensorType, ne: tuple[int, ...]) -> int:
+    if buffer.place == site.cpu:
+        return _held_bytes(kind, ne, CPU_ALIGNMENT, pads=False)
+    backend = site.backends[buffer.place]
+    return _held_bytes(kind, ne, backend.alignment, pads=backend.pads_quantized_rows)
+
+
+@lru_cache(maxsize=1 << 14)
+def _held_bytes(kind: TensorType, ne: tuple[int, ...], alignment: int, *, pads: bool) -> int:
+    """Bytes of a weight in a buffer (`site.device_bytes` of a tensor without operands)."""
     n = (*ne, 1, 1, 1)[:4]
     tensor = Tensor("NONE", kind, (n[0], n[1], n[2], n[3]))
-    return pad(site.alloc_size(buffer.place, tensor), _alignment(site, buffer.place))
+    more = padding_bytes(tensor) if pads else 0
+    return pad(tensor.nbytes + more, alignment)

@@ -37,6 +37,10 @@ class LoadedModel:
     tensors: dict[str, tuple[TensorType, tuple[int, ...]]] = field(default_factory=dict)
     kinds: dict[int, tuple[tuple[str, str, tuple[int, ...]], ...]] = field(default_factory=dict)
     """What the weights of each block look like: blocks that look the same compute the same."""
+    numbers: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """The same as numbers: equal where all is equal, and where all but types is."""
+    used: tuple[tuple[str, TensorType, tuple[int, ...]], ...] = ()
+    """Tensors that llama.cpp loads: not those of nextn blocks, nor what the graph leaves out."""
 
     @property
     def known(self) -> bool:
@@ -64,11 +68,19 @@ def load_model(gguf: GgufFacts) -> LoadedModel:
             model.tensors[group.name.replace("*", str(block), 1)] = kind, group.shape
             looks.setdefault(block, []).append((group.name, group.type, group.shape))
     model.kinds = {block: tuple(look) for block, look in looks.items()}
+    typed: dict[object, int] = {}
+    shaped: dict[object, int] = {}
+    for block, look in model.kinds.items():
+        shapes = tuple((name, shape) for name, _, shape in look)
+        model.numbers[block] = (
+            typed.setdefault(look, len(typed)),
+            shaped.setdefault(shapes, len(shaped)),
+        )
+    model.used = tuple(_used(model))
     return model
 
 
-def used_tensors(model: LoadedModel) -> Iterator[tuple[str, TensorType, tuple[int, ...]]]:
-    """Tensors that llama.cpp loads: not those of nextn blocks, nor what the graph leaves out."""
+def _used(model: LoadedModel) -> Iterator[tuple[str, TensorType, tuple[int, ...]]]:
     h, unused = model.h, model.architecture.unused
     for name, (kind, ne) in model.tensors.items():
         if split_name(name)[0] < h.n_layer and not unused(h, name):
@@ -139,16 +151,13 @@ def _look(model: LoadedModel, site: Site, il: int, *, streams: bool) -> tuple[ob
     streamed = streams and site.layers[il] == site.cpu and site.cpu > 0
     kinds = model.kinds.get(il, ())
     overrides = site.placement.overrides
-    weights: tuple[object, ...] = kinds
-    if not streamed and not (streams and overrides):
-        weights = tuple((name, shape) for name, _, shape in kinds)
+    typed, shaped = model.numbers.get(il, (-1, -1))
+    weights = typed if streamed or (streams and overrides) else shaped
     moved: tuple[str, ...] = ()
     if overrides:
         here = site.layers[il]
         moved = tuple(
-            name
-            for name, _, shape in kinds
-            if site.buffer(name.replace("*", str(il), 1), UNKNOWN_TYPE, shape).place != here
+            name for name, _, _ in kinds if site.place(name.replace("*", str(il), 1)) != here
         )
     return (
         weights, moved, site.layers[il], h.is_swa[il], h.is_recr[il], h.has_kv(il),
@@ -203,6 +212,28 @@ def _build(
     return context, scheduler
 
 
+EXPERTS_ONLY = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
+"""The end of an expression that finds weights of experts only (`--n-cpu-moe`, `--cpu-moe`)."""
+
+USUAL_HEADS = frozenset({64, 80, 96, 112, 128, 256})
+"""Head sizes for which every backend has flash attention, where K's and V's are equal."""
+
+
+def _stays_at_home(model: LoadedModel, run: RunParameters, site: Site) -> bool:
+    """Whether attention is certain to be on its block's device, so that no graph need tell: all
+    around it is there, and heads and caches are of a usual kind."""
+    placement, h = site.placement, model.h
+    usual = all(backend.computes_all for backend in site.backends) or (
+        not h.is_mla and all(h.head_k(il) == h.head_v(il) in USUAL_HEADS for il in range(h.n_layer))
+    )
+    return (
+        usual
+        and site.full_offload
+        and placement.kv_offload
+        and all(expression.endswith(EXPERTS_ONLY) for expression, _ in placement.overrides)
+    )
+
+
 def _at_home(context: Context, site: Site, operation: str) -> bool:
     """Whether every fused `operation` is on its block's device (src/llama-context.cpp:507-560)."""
     return all(
@@ -222,7 +253,7 @@ def _resolved(
         return _build(model, run, site, memory, keep, count, count, unfused=unfused)[0]
 
     found: Context | None = None
-    if run.flash_attn and run.flash_attn_auto and site.cpu:
+    if run.flash_attn and run.flash_attn_auto and site.cpu and not _stays_at_home(model, run, site):
         found = probe()
         if not _at_home(found, site, "FLASH_ATTN"):
             run, found = run.replace(flash_attn=False), None
@@ -251,7 +282,10 @@ def reserve(
     asked = run
     run, unfused = _resolved(model, run, site)
     mixed = any(model.h.is_recr) and not run.flash_attn and site.cpu > 1
-    keep = tuple(range(model.n_layer)) if whole or mixed else kept_blocks(model, site)
+    streams = site.placement.op_offload and any(b.offloads_ops for b in site.backends)
+    keep = (
+        tuple(range(model.n_layer)) if whole or mixed else kept_blocks(model, site, streams=streams)
+    )
     memory = model.architecture.memory(model.h, asked, site)
     n_outputs = min(run.n_ctx, run.n_ubatch, run.n_outputs_max)
     context, scheduler = _build(

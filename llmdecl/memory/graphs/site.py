@@ -3,7 +3,7 @@
 import re
 import struct
 from bisect import bisect_right
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -55,6 +55,47 @@ def _f32(value: float) -> float:
     return float(struct.unpack("f", struct.pack("f", value))[0])
 
 
+Override = tuple[Callable[[str], object], str]
+"""A search in a tensor's name, and the buffer of what it finds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """`--override-tensor` in order. `blocks`: those that can concern a block's tensors, where
+    some expressions name another block; `rest` for every other block, `every` for any name."""
+
+    every: tuple[Override, ...]
+    rest: tuple[Override, ...]
+    blocks: Mapping[int, tuple[Override, ...]]
+
+    def of(self, block: int) -> tuple[Override, ...]:
+        """Those to try for a name in `block`; -1: outside the blocks."""
+        return self.blocks.get(block, self.rest) if block >= 0 else self.every
+
+
+_ONE_BLOCK = re.compile(r"blk\\\.(\d+)\\\.[^|]*(?:\([^()]*\)[^|]*)*$")
+"""An expression that begins with one block's name, and has alternatives in brackets only."""
+
+
+@lru_cache(maxsize=256)
+def overrides_by_block(given: tuple[tuple[str, str], ...]) -> Overrides:
+    """Compiled, and sorted by the block that an expression names: of hundreds few can match."""
+    every = tuple((re.compile(expression).search, target) for expression, target in given)
+    named = [_ONE_BLOCK.match(expression) for expression, _ in given]
+    blocks = [int(match[1]) if match else None for match in named]
+    return Overrides(
+        every=every,
+        rest=tuple(each for each, block in zip(every, blocks, strict=True) if block is None),
+        blocks={
+            one: tuple(
+                each for each, block in zip(every, blocks, strict=True) if block in (None, one)
+            )
+            for one in set(blocks)
+            if one is not None
+        },
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Buffer:
     """Where a weight is: `place` is a backend's number, the last one the host.
@@ -80,19 +121,26 @@ class Site:
     features: Collection[str]
     repack: bool = True
     backends: list[Backend] = field(init=False)
+    cpu: int = field(init=False)
+    """The number of the host's backend."""
     layers: list[int] = field(init=False)
     """The backend of every block, and of the output at the end."""
-    _chosen: dict[tuple[str, str, int, int], Buffer] = field(init=False, default_factory=dict)
+    _on_devices: list[Buffer] = field(init=False)
+    _shares: list[float] = field(init=False)
+    _overrides: "Overrides" = field(init=False)
+    _chosen: dict[tuple[str, int], Buffer] = field(init=False, default_factory=dict)
+    _hosted: dict[tuple[str, str, str, tuple[int, ...]], Buffer] = field(
+        init=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         placement = self.placement
         self.backends = [BACKENDS[device.backend] for device in placement.devices]
+        self.cpu = len(self.backends)
+        self._on_devices = [Buffer(place) for place in range(self.cpu)]
+        self._shares = self._cumulated()
+        self._overrides = overrides_by_block(placement.overrides)
         self.layers = [self._layer(il) for il in range(self.n_layer_all + 1)]
-
-    @property
-    def cpu(self) -> int:
-        """The number of the host's backend."""
-        return len(self.backends)
 
     @property
     def full_offload(self) -> bool:
@@ -128,9 +176,9 @@ class Site:
             return self.cpu
         if placement.split_mode == "none":
             return 0
-        return bisect_right(self._shares(), _f32(_f32(il - start) / _f32(active)))
+        return bisect_right(self._shares, _f32(_f32(il - start) / _f32(active)))
 
-    def _shares(self) -> list[float]:
+    def _cumulated(self) -> list[float]:
         placement = self.placement
         given = placement.tensor_split
         if not any(given):
@@ -146,24 +194,39 @@ class Site:
     def buffer(
         self, name: str, kind: TensorType, ne: tuple[int, ...], *, layer: int = -1
     ) -> Buffer:
-        """The buffer of a weight. `layer` is the block that uses a tensor outside the blocks."""
-        block, base, suffix = split_name(name)
-        if block < 0 and layer >= 0:
-            block = layer
+        """The buffer of a weight. `layer` is the block that uses a tensor outside the blocks.
+
+        A name has one type and shape in a model, so that an answer holds for the name.
+        """
+        key = name, layer
+        found = self._chosen.get(key)
+        if found is None:
+            found = self._chosen[key] = self._choose(name, kind, ne, layer)
+        return found
+
+    def _choose(self, name: str, kind: TensorType, ne: tuple[int, ...], layer: int) -> Buffer:
+        place = self.place(name, layer=layer)
+        _, base, suffix = split_name(name)
+        if place != self.cpu:
+            if suffix == "bias" or self._reads(place, base, ne):
+                return self._on_devices[place]
+            return Buffer(self.cpu, "cpu")
+        like = base, suffix, kind.name, ne
+        host = self._hosted.get(like)
+        if host is None:
+            host = self._hosted[like] = self._on_host(base, suffix, kind, ne)
+        return host
+
+    def place(self, name: str, *, layer: int = -1) -> int:
+        """The backend that has a weight, whatever its type and shape."""
+        own, base, _ = split_name(name)
+        block = layer if own < 0 <= layer else own
         if base in FIRST_BLOCK and layer < 0:
             block = 0
-        place = self._list(block, base)
-        for expression, target in self.placement.overrides:
-            if re.search(expression, name):
-                place = self.cpu if target == "CPU" else self._device(target)
-                break
-        if place == self.cpu:
-            return self._on_host(base, suffix, kind, ne)
-        return (
-            Buffer(place)
-            if suffix == "bias" or self._reads(place, base, ne)
-            else Buffer(self.cpu, "cpu")
-        )
+        for search, target in self._overrides.of(own):
+            if search(name):
+                return self.cpu if target == "CPU" else self._device(target)
+        return self._list(block, base)
 
     def _reads(self, place: int, base: str, ne: tuple[int, ...]) -> bool:
         """Whether a device computes with a weight: odd convolutions and scans are refused.
@@ -253,12 +316,17 @@ def device_bytes(backend: Backend, tensor: Tensor) -> int:
     """
     size = tensor.nbytes
     if tensor.quantized:
-        rest = tensor.ne[0] % QUANTIZED_ROW
-        if rest and backend.pads_quantized_rows:
-            size += tensor.type.row_bytes(QUANTIZED_ROW - rest)
+        if backend.pads_quantized_rows:
+            size += padding_bytes(tensor)
     elif tensor.op == "FLASH_ATTN_EXT" and backend.flash_attn_f16_copies:
         k, v = tensor.src[1], tensor.src[2]
         for cache in (k,) if v.view is k.view and v.view is not None else (k, v):
             if cache.type.name != "F16":
                 size = -(-size // 128) * 128 + 2 * cache.nelements
     return size
+
+
+def padding_bytes(tensor: Tensor) -> int:
+    """Bytes that make a quantised row whole (`MATRIX_ROW_PADDING`)."""
+    rest = tensor.ne[0] % QUANTIZED_ROW if tensor.quantized else 0
+    return tensor.type.row_bytes(QUANTIZED_ROW - rest) if rest else 0

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from llmdecl.diagnostics import Diagnostic
+from llmdecl.engines.llama_cpp.placement import malformed_override
 from llmdecl.plan import rules
 from llmdecl.plan.sizes import is_expert
 from llmdecl.plan.subject import Subject
@@ -113,15 +114,16 @@ def _overrides(subject: Subject) -> Iterator[Diagnostic]:
         return
     known = {"CPU", *(device.id for device in subject.devices)}
     for text in given.value:
-        pattern, sign, buffer = text.partition("=")
-        if not sign or not pattern or not buffer:
-            yield rules.BAD_OVERRIDE.at(given.address, f"`{text}` is no `REGEX=BUFFER`")
-        elif "," in text:
-            yield rules.BAD_OVERRIDE.at(
-                given.address, f"`{text}` holds a comma, which would end it"
-            )
+        wrong, buffer = malformed_override(text), text.partition("=")[2]
+        if wrong is not None:
+            yield rules.BAD_OVERRIDE.at(given.address, f"`{text}` {wrong}")
         elif buffer not in known:
             has = ", ".join(f"`{each}`" for each in sorted(known))
             yield rules.BAD_OVERRIDE.at(
                 given.address, f"`{text}` names buffer `{buffer}`, the model has {has}"
+            )
+        elif buffer not in ("CPU", *subject.placement.devices):
+            where = ", ".join(subject.placement.devices) or "the CPU"
+            yield rules.BAD_OVERRIDE.at(
+                given.address, f"`{text}` names `{buffer}`, and the model is on {where}"
             )

@@ -54,6 +54,11 @@ def _without_effect(
             address("models", name, "main-gpu"),
             f'`main-gpu` has no effect while `split-mode` is "{mode or "layer"}"',
         )
+    if model.tensor_split is not None and mode == "none":
+        yield NO_EFFECT.at(
+            address("models", name, "tensor-split"),
+            '`tensor-split` has no effect while `split-mode` is "none"',
+        )
     task, _ = _effective(name, model, defaults, "task")
     vectors = task in ("embedding", "rerank")
     for key in _OF_TEXT if vectors else _OF_VECTORS:
