@@ -10,6 +10,7 @@ from llmdecl.memory.ggml.scheduler import MAX_COPIES, OFFLOAD_BATCH, Scheduler
 from llmdecl.memory.ggml.tensor import NOWHERE
 from llmdecl.memory.graphs.caches import Memory
 from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.cuda_operations import CACHE_TYPES
 from llmdecl.memory.graphs.hparams import HParams
 from llmdecl.memory.graphs.site import Site, split_name
 from llmdecl.memory.graphs.table import ARCHITECTURES, UNKNOWN, Architecture
@@ -224,7 +225,9 @@ def _stays_at_home(model: LoadedModel, run: RunParameters, site: Site) -> bool:
     around it is there, and heads and caches are of a usual kind."""
     placement, h = site.placement, model.h
     usual = all(backend.computes_all for backend in site.backends) or (
-        not h.is_mla and all(h.head_k(il) == h.head_v(il) in USUAL_HEADS for il in range(h.n_layer))
+        not h.is_mla
+        and {run.type_k.upper(), run.type_v.upper()} <= CACHE_TYPES
+        and all(h.head_k(il) == h.head_v(il) in USUAL_HEADS for il in range(h.n_layer))
     )
     return (
         usual
