@@ -120,8 +120,8 @@ def _features() -> tuple[str, ...]:
 
 
 def _exact(sizes: Allocations) -> tuple[str, ...]:
-    fields = ["weights"]
-    if sizes.known:
+    fields = [] if sizes.spread else ["weights"]
+    if sizes.known and not sizes.spread:
         fields += ["kv_cache", "recurrent", "output"]
     if sizes.compute_exact:
         fields += ["compute", "total"]

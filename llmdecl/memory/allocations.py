@@ -13,6 +13,7 @@ from llmdecl.memory.graphs.simulate import LoadedModel, Reserved, load_model, re
 from llmdecl.memory.graphs.site import Site, split_name
 from llmdecl.memory.graphs.tensor_infos import OPERATION_OF
 from llmdecl.memory.model import HOST, ON_CPU, Placement, RunParameters
+from llmdecl.memory.tensor_parallel import as_one_device, cuts, is_tensor_parallel
 
 REMEMBERED_MODELS = 128
 REMEMBERED_ALLOCATIONS = 4096
@@ -54,12 +55,13 @@ class Allocations:
 
     `known`: the architecture's graph is known, so that all but the work buffers is exact, and
     those are as a dry run of llama.cpp has them (`compute_exact`: on these backends, too).
-    `flash_attn` and `pipeline` are what llama.cpp decides; `layers_on_devices` counts blocks and
-    the output.
+    `spread`: matrices are cut over devices, and what a device holds is a bound. `flash_attn` and
+    `pipeline` are what llama.cpp decides; `layers_on_devices` counts blocks and the output.
     """
 
     places: tuple[PlaceBytes, ...]
     known: bool
+    spread: bool
     compute_exact: bool
     flash_attn: bool
     pipeline: bool
@@ -169,16 +171,25 @@ def one_device(placement: Placement) -> Placement:
 def _work_out(
     model: LoadedModel, run: RunParameters, placement: Placement, features: Collection[str]
 ) -> Allocations:
-    alone = one_device(placement)
+    together = is_tensor_parallel(placement)
+    alone = as_one_device(placement) if together else one_device(placement)
     site = Site(alone, model.h.n_layer_all, features, run.repack)
     reserved = reserve(model, run, site) if model.known else _general(model, run, site)
     fused = _fused(model, run, site, reserved)
-    held = holdings(model, run, site, model.architecture.memory(model.h, run, site))
+    memory = model.architecture.memory(model.h, run, site)
+    held = holdings(model, run, site, memory)
     placed = {
         device.id: replace(_place(device.id, held, reserved, index), fusions=fused[index])
         for index, device in enumerate(alone.devices)
     }
     growth = output_bytes(model, run, run.n_outputs_max) - held.of(site.cpu).output
+    if together:
+        whole = placed[alone.devices[0].id]
+        found = cuts(model, site, placement, memory.caches(), whole.weights)
+        for device, cut in zip(placement.devices, found, strict=True):
+            placed[device.id] = replace(
+                whole, place=device.id, weights=cut.weights, kv_cache=cut.kv_cache
+            )
     empty = Holdings()
     devices = tuple(
         placed.get(device.id) or _place(device.id, empty, reserved, -1)
@@ -188,6 +199,7 @@ def _work_out(
     return Allocations(
         places=(*devices, host),
         known=model.known,
+        spread=placement.split_mode in ("row", "tensor") and len(placement.devices) > 1,
         compute_exact=model.known
         and not reserved.pipeline
         and placement.split_mode in ("none", "layer")

@@ -39,9 +39,10 @@ def _parts(
 ) -> Iterator[MemoryPart]:
     mapped = place.place == HOST and run.mapped
     weights = place.weights + (place.repacked - place.again if mapped else 0)
-    exact = found.known
+    sure = place.place == HOST or not found.spread
+    exact = found.known and sure
     rows = (
-        ("weights", weights, True, f"weights:{digest}" if mapped else None),
+        ("weights", weights, sure, f"weights:{digest}" if mapped else None),
         ("repacked", place.repacked, True, None),
         ("kv-cache", place.kv_cache, exact, None),
         ("recurrent", place.recurrent, exact, None),
@@ -50,9 +51,9 @@ def _parts(
         ("compute", place.compute, found.compute_exact, None),
         ("compute-fusions", place.fusions, False, None),
     )
-    for name, size, sure, shared in rows:
+    for name, size, is_exact, shared in rows:
         if size:
-            yield MemoryPart(pool=place.place, part=name, bytes=size, exact=sure, shared=shared)
+            yield MemoryPart(pool=place.place, part=name, bytes=size, exact=is_exact, shared=shared)
 
 
 def process_parts(

@@ -267,8 +267,10 @@ SPLIT_MODE_UNSUPPORTED = Rule(
     "LD355",
     "split-mode-unsupported",
     ERROR,
-    """Only CUDA, HIP and SYCL split matrices by rows. llama.cpp ignores `split-mode = "row"` on
-other backends without a word and splits by layers.""",
+    """llama.cpp does not start with this `split-mode`. Rows are split by SYCL alone since CUDA and
+HIP lost it (pull request 24216, June 2026: "device CUDA0 does not support split buffers"); `tensor`
+is what took its place. `tensor` cuts every matrix over all devices, needs flash attention, and
+llama.cpp refuses it for some architectures.""",
 )
 NO_EXPERTS = Rule(
     "LD356",

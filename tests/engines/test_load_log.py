@@ -62,6 +62,18 @@ def test_buffers_of_two_servers():
     assert mib(one)["RPC1", "kv-cache"] == 11.0
 
 
+def test_devices_that_compute_as_one():
+    """`--split-mode tensor`: every device is in use, and holds at most what the log says."""
+    (one,) = read("tensor")
+    assert one.devices == ("RPC0", "RPC1")
+    assert (one.on_devices, one.layers_total) == (31, 31)
+    for device in one.devices:
+        assert mib(one)[device, "weights"] == 60.46
+        assert mib(one)[device, "kv-cache"] == 45.0
+        assert mib(one)[device, "compute"] == 16.38
+    assert mib(one)["host", "compute"] == 6.26
+
+
 def test_some_layers():
     """Layers on the device and those beside it."""
     (one,) = read("rpc-partial")

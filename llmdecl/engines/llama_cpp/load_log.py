@@ -35,6 +35,10 @@ _BUFFER = re.compile(
 )
 _LISTED = re.compile(r"common_param\w*: +- (?P<name>\w+) +: (?P<text>.*) \(\d+ MiB, \d+ MiB free\)")
 _DEVICE = re.compile(r"using device (?P<name>\S+) \((?P<text>.*?)\)(?: \(.*\))? - \d+ MiB free")
+_MEMBER = re.compile(r"llama_prepare_model_devices: - device \d+: (?P<name>\S+)")
+_TOGETHER = "Meta()"
+"""What llama.cpp calls the devices of `--split-mode tensor`, which compute as one."""
+
 _OFFLOADED = re.compile(r"offloaded (?P<count>\d+)/(?P<total>\d+) layers to GPU")
 _NUMBER = re.compile(r"llama_context: (?P<key>n_ctx|n_seq_max|n_ctx_seq) += (?P<value>\d+)")
 _FLASH = re.compile(
@@ -163,15 +167,19 @@ def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:
 
 def _read(lines: Sequence[str], names: _Names) -> Reported:
     devices: list[str] = []
+    members: list[str] = []
     buffers: list[Buffer] = []
     numbers: dict[str, int] = {}
     offloaded = total = None
     flash: bool | None = None
     for line in lines:
         if match := _BUFFER.search(line):
-            buffers.append(_buffer(match, names))
+            buffers += _buffers(match, names, members)
+        elif match := _MEMBER.search(line):
+            members.append(match["name"].partition("[")[0])
         elif match := _DEVICE.search(line):
-            devices.append(match["name"].partition("[")[0])
+            name = match["name"].partition("[")[0]
+            devices += members if name == _TOGETHER else [name]
         elif match := _OFFLOADED.search(line):
             offloaded, total = int(match["count"]), int(match["total"])
         elif match := _NUMBER.search(line):
@@ -195,14 +203,18 @@ def _read(lines: Sequence[str], names: _Names) -> Reported:
     )
 
 
-def _buffer(match: re.Match[str], names: _Names) -> Buffer:
+def _buffers(match: re.Match[str], names: _Names, members: Sequence[str]) -> Iterator[Buffer]:
+    """One buffer; of devices that compute as one, one each, as large as the largest of them is
+    (ggml/src/ggml-backend-meta.cpp:1711)."""
     repacked = match["part"] == "model" and match["type"].endswith("_REPACK")
-    return Buffer(
-        type=match["type"],
-        part="repacked" if repacked else _PARTS[match["part"]],
-        bytes=round(float(match["mib"]) * MEBIBYTE),
-        place=names.place(match["type"]),
-    )
+    together = match["type"] == _TOGETHER
+    for place in members if together else (names.place(match["type"]),):
+        yield Buffer(
+            type=place if together else match["type"],
+            part="repacked" if repacked else _PARTS[match["part"]],
+            bytes=round(float(match["mib"]) * MEBIBYTE),
+            place=place,
+        )
 
 
 def _last(buffers: Iterable[Buffer]) -> Iterator[Buffer]:

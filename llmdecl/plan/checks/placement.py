@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.engines.llama_cpp.placement import malformed_override
+from llmdecl.memory.tensor_parallel import UNSUPPORTED
 from llmdecl.plan import rules
 from llmdecl.plan.sizes import is_expert
 from llmdecl.plan.subject import Subject
 
-SPLITS_ROWS = ("cuda", "hip", "sycl")
-"""Backends with a split buffer type (ggml_backend_split_buffer_type)."""
+SPLITS_ROWS = ("sycl",)
+"""Backends with a split buffer type (`ggml_backend_split_buffer_type`) at 0c1e570."""
 
 
 def check_placement(subject: Subject) -> Iterator[Diagnostic]:
@@ -76,14 +77,24 @@ def _shares(subject: Subject) -> Iterator[Diagnostic]:
             f"`main-gpu` of `{subject.name}` is {main.value}, and its devices end with "
             f"{len(devices) - 1}",
         )
-    if mode is not None and mode.value == "row":
-        for device in devices:
+    if mode is not None and devices:
+        for why in _refuses(subject, mode.value):
+            summary = f"`split-mode` of `{subject.name}` is {mode.value}, and {why}"
+            yield rules.SPLIT_MODE_UNSUPPORTED.at(mode.address, summary)
+
+
+def _refuses(subject: Subject, mode: str) -> Iterator[str]:
+    """Why llama.cpp stops with this mode (src/llama-model.cpp:360 and 1163,
+    src/llama-context.cpp:3821)."""
+    if mode == "row":
+        for device in subject.devices:
             if device.backend not in SPLITS_ROWS:
-                yield rules.SPLIT_MODE_UNSUPPORTED.at(
-                    mode.address,
-                    f"`split-mode` of `{subject.name}` is row, and `{device.id}` is a "
-                    f"`{device.backend}` device",
-                )
+                yield f"`{device.id}` is a `{device.backend}` device"
+    if mode == "tensor":
+        if subject.gguf.architecture in UNSUPPORTED:
+            yield f"llama.cpp doesn't cut models of `{subject.gguf.architecture}`"
+        if not subject.server.context.flash_attn.value:
+            yield "flash attention is off"
 
 
 def _experts(subject: Subject) -> Iterator[Diagnostic]:
