@@ -20,8 +20,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from llmdecl.engines.llama_cpp.command_line import parameters_of, placement_of, read_arguments
 from llmdecl.facts.gguf import read_gguf
+from llmdecl.memory import allocations as memory
 from llmdecl.memory.allocations import allocations, loaded
 from llmdecl.memory.estimate import model_parts
+from llmdecl.memory.graphs import site
 from llmdecl.memory.hparams import shape_of
 from llmdecl.memory.model import HOST, Device
 from tests.memory import recorded
@@ -31,7 +33,6 @@ ROUNDING = 0.01 * MEBIBYTE
 PARTS = ("weights", "kv", "recurrent", "output", "compute")
 OURS = {"weights": "weights", "repacked": "weights", "kv-cache": "kv", "recurrent": "recurrent",
         "output": "output", "compute": "compute"}  # fmt: skip
-KINDS = {"pretend": "cuda", "cuda": "cuda", "rpc": "rpc"}
 WHOLE, PARTIAL = "whole or CPU", "partial"
 
 
@@ -74,7 +75,7 @@ def devices(backend: str) -> tuple[Device, ...]:
         found += [
             Device(
                 id=f"{kind.upper()}{index}",
-                backend=KINDS[kind],
+                backend=kind,
                 free_bytes=int(sizes[min(index, len(sizes) - 1)]) * MEBIBYTE,
             )
             for index in range(int(rest[0]))
@@ -246,6 +247,8 @@ def main() -> None:
     parser.add_argument("--models", type=Path)
     parser.add_argument("--worst", type=int, default=0)
     given = parser.parse_args()
+    for module in (memory, site):
+        module.BACKENDS = recorded.WITH_PRETEND
     table = Table()
     if given.truth is not None:
         if given.models is None:

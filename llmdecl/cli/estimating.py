@@ -19,6 +19,7 @@ from llmdecl.memory.allocations import Allocations, allocations, loaded
 from llmdecl.memory.companions import lora_bytes, projector_bytes
 from llmdecl.memory.hparams import shape_of
 from llmdecl.memory.model import HOST, Device, Placement, RunParameters
+from llmdecl.plan import rules as plan_rules
 from llmdecl.units import format_bytes
 
 KNOWN_VERSIONS = ("b10434", "b10068", "0c1e570", "0.10434.0", "0.10068.0", "7e4c0a9", "571d0d5")
@@ -87,10 +88,10 @@ def estimated(
     nothing = Estimate(file.name, gguf, devices, None, None, None, (), (), tuple(problems))
     if gguf is None or has_errors(problems):
         return nothing
-    h = loaded(gguf).h
-    if not h.n_layer_all or not h.n_embd:
-        summary = f"`{file.name}` has no layers: it is no language model"
-        return nothing.with_diagnostics([rules.FLAGS_REFUSED.at(str(file), summary)])
+    impossible = no_model(gguf)
+    if impossible is not None:
+        summary = f"`{file.name}` is no model that can be served: {impossible}"
+        return nothing.with_diagnostics([plan_rules.MODEL_IMPOSSIBLE.at(str(file), summary)])
     placed = placement_of(
         given, [Device(id=name, backend=kind, free_bytes=size) for name, kind, size in devices]
     )
@@ -108,10 +109,23 @@ def estimated(
         known = ", ".join(KNOWN_VERSIONS)
         summary = f"the rules are those of {known}; `{engine_version}` may allocate otherwise"
         problems.append(rules.VERSION_UNKNOWN.at("--engine-version", summary))
+    impossible = no_model(gguf)
+    if impossible is not None:
+        summary = f"`{file.name}` is no model that can be served: {impossible}"
+        problems.append(plan_rules.MODEL_IMPOSSIBLE.at(str(file), summary))
+        return nothing.with_diagnostics(problems[len(nothing.diagnostics) :])
     if not sizes.known:
         summary = f"the graph of `{gguf.architecture}` is not known: sizes are bounds"
         problems.append(rules.GRAPH_UNKNOWN.at(str(file), summary))
     return Estimate(file.name, gguf, devices, run, placed, sizes, beside, exact, tuple(problems))
+
+
+def no_model(gguf: GgufFacts) -> str | None:
+    """Why a header is no language model's; `None`: it is one."""
+    model = loaded(gguf)
+    if model.flaw is None and not (model.h.n_layer_all and model.h.n_embd):
+        return "it has no layers"
+    return model.flaw
 
 
 def _features() -> tuple[str, ...]:

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import click
 
-from llmdecl.cli import rules
 from llmdecl.cli.context import find_spec, load_lock, load_valid_spec
+from llmdecl.cli.estimating import no_model
 from llmdecl.diagnostics import Diagnostic, Failure, has_errors
 from llmdecl.facts.gguf import read_gguf
 from llmdecl.facts.hardware import look
-from llmdecl.facts.model import Facts, GgufFacts, HostFacts
+from llmdecl.facts.model import Facts, HostFacts
 from llmdecl.facts.siblings import others_beside
-from llmdecl.memory.allocations import loaded
 from llmdecl.paths import Folders
 from llmdecl.plan import rules as plan_rules
 from llmdecl.plan.fit import (
@@ -70,15 +69,16 @@ def fitted(
     host, _, resolved, problems = resolve_all(spec, facts, lock)
     found += _wanted(problems, spec, resolved)
     wanted = [model for model in resolved if name in (None, model.name)]
-    usable = [model for model in wanted if _has_layers(model.gguf)]
-    for model in wanted:
-        if model not in usable:
-            summary = f"`{model.weights.source}` has no layers: it is no language model"
-            found.append(rules.FLAGS_REFUSED.at(model.address("source"), summary))
     models = tuple(
         fit_model(model.name, resolved).replace(name=shown.get(model.name, model.name))
-        for model in usable
+        for model in wanted
+        if no_model(model.gguf) is None
     )
+    for model in wanted:
+        impossible = no_model(model.gguf)
+        if impossible is not None:
+            summary = f"`{model.weights.source}` is no model that can be served: {impossible}"
+            found.append(plan_rules.MODEL_IMPOSSIBLE.at(model.address("source"), summary))
     return Fit(host.devices, host.budgets, models, tuple(found))
 
 
@@ -89,11 +89,6 @@ def is_gguf(path: Path) -> bool:
             return file.read(4) == b"GGUF" or path.suffix == ".gguf"
     except OSError:
         return path.suffix == ".gguf" and not path.is_dir()
-
-
-def _has_layers(gguf: GgufFacts) -> bool:
-    h = loaded(gguf).h
-    return bool(h.n_layer_all and h.n_embd)
 
 
 def _file(

@@ -10,6 +10,7 @@ from llmdecl.diagnostics import Diagnostic
 from llmdecl.engines.llama_cpp.load_log import HOST, Reported
 from llmdecl.facts.engine import probe_engine
 from llmdecl.facts.load_run import load_run
+from llmdecl.memory.allocations import one_device
 
 Measured = dict[str, dict[str, int]]
 
@@ -46,7 +47,8 @@ def verified(
     reported, problems = load_run(path, argv)
     if problems or not reported:
         return None, problems
-    return _by_place(reported[0], [name for name, _, _ in estimate.devices]), ()
+    used = one_device(estimate.placement).devices if estimate.placement else ()
+    return _by_place(reported[0], [device.id for device in used]), ()
 
 
 def _by_place(reported: Reported, names: Sequence[str]) -> Measured:

@@ -1,19 +1,29 @@
 """What one set of weights takes in every place, in llama.cpp's own categories."""
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from llmdecl.backends.table import BACKENDS
 from llmdecl.facts.model import GgufFacts
 from llmdecl.memory.general import general_compute_bytes
 from llmdecl.memory.graphs.caches import KvCache, Memory, States
 from llmdecl.memory.graphs.ledger import Holdings, has_output, holdings, output_bytes, plain_bytes
-from llmdecl.memory.graphs.simulate import LoadedModel, Reserved, load_model, reserve
+from llmdecl.memory.graphs.simulate import (
+    LoadedModel,
+    Reserved,
+    empty_model,
+    load_model,
+    reserve,
+)
 from llmdecl.memory.graphs.site import Site, split_name
 from llmdecl.memory.graphs.tensor_infos import OPERATION_OF
 from llmdecl.memory.model import HOST, ON_CPU, Placement, RunParameters
 from llmdecl.memory.tensor_parallel import as_one_device, cuts, is_tensor_parallel
+from llmdecl.memory.usable import BROKEN
+
+T = TypeVar("T")
 
 REMEMBERED_MODELS = 128
 REMEMBERED_ALLOCATIONS = 4096
@@ -104,6 +114,13 @@ class _Memo:
                     del self.answers[key]
         return known[1]
 
+    def degrade(self, gguf: GgufFacts) -> None:
+        """Its graph can't be built: bounds instead, and where they can't be worked out, nothing."""
+        broken = self.models[id(gguf)][1]
+        flaw = "its tensors and numbers do not go together"
+        model = load_model(gguf, general=True) if broken.known else empty_model(gguf, flaw)
+        self.models[id(gguf)] = gguf, model
+
 
 _MEMO = _Memo()
 
@@ -121,11 +138,12 @@ def allocations(
     A graph of the architecture is built and reserved without data (1 to 5 ms); equal questions
     are answered from memory.
     """
-    model = _MEMO.model(gguf)
+    _MEMO.model(gguf)
     key = id(gguf), run, placement, tuple(sorted(features))
     answer = _MEMO.answers.get(key)
     if answer is None:
-        answer = _MEMO.answers[key] = _work_out(model, run, placement, features)
+        answer = guarded(gguf, lambda model: _work_out(model, run, placement, features))
+        _MEMO.answers[key] = answer
         if len(_MEMO.answers) > REMEMBERED_ALLOCATIONS:
             _MEMO.answers.popitem(last=False)
     return answer
@@ -133,7 +151,23 @@ def allocations(
 
 def layer_bytes(gguf: GgufFacts, run: RunParameters, *, kv_offload: bool = True) -> LayerBytes:
     """Weights and caches by block: never more than is allocated for it."""
-    model = _MEMO.model(gguf)
+    return guarded(gguf, lambda model: _layer_bytes(model, run, kv_offload=kv_offload))
+
+
+def guarded(gguf: GgufFacts, work: Callable[[LoadedModel], T]) -> T:
+    """What `work` says of a header; of one that is not as its architecture's graph wants it, what
+    it says by general rules. An empty model never fails."""
+    while True:
+        model = _MEMO.model(gguf)
+        try:
+            return work(model)
+        except BROKEN:
+            if model.flaw is not None:
+                raise
+            _MEMO.degrade(gguf)
+
+
+def _layer_bytes(model: LoadedModel, run: RunParameters, *, kv_offload: bool) -> LayerBytes:
     h = model.h
     sizes, experts = [0] * (h.n_layer_all + 1), [0] * h.n_layer_all
     for name, kind, ne in model.used:
@@ -156,8 +190,11 @@ def layer_bytes(gguf: GgufFacts, run: RunParameters, *, kv_offload: bool = True)
 
 def context_memory(gguf: GgufFacts, run: RunParameters) -> Memory:
     """Caches and states of a context, wherever they are."""
-    model = _MEMO.model(gguf)
-    return model.architecture.memory(model.h, run, Site(ON_CPU, model.h.n_layer_all, ()))
+
+    def work(model: LoadedModel) -> Memory:
+        return model.architecture.memory(model.h, run, Site(ON_CPU, model.h.n_layer_all, ()))
+
+    return guarded(gguf, work)
 
 
 def one_device(placement: Placement) -> Placement:

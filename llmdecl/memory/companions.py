@@ -6,6 +6,7 @@ from llmdecl.facts.model import GgufFacts
 from llmdecl.memory.ggml import CPU_ALIGNMENT, pad, tensor_bytes
 from llmdecl.memory.graphs.site import Site
 from llmdecl.memory.model import HOST, Placement
+from llmdecl.memory.usable import LARGEST, MOST_BLOCKS
 
 WARMUP_TOKENS_A_SIDE = 46
 """The most that a projector reserves for (`set_warmup_n_tokens`, tools/mtmd/clip.cpp)."""
@@ -43,7 +44,8 @@ def projector_bytes(gguf: GgufFacts) -> Projector:
 def _encoder(gguf: GgufFacts, kind: str) -> int:
     def number(key: str, default: int = 0) -> int:
         value = gguf.parameter(f"{kind}.{key}")
-        return int(value) if isinstance(value, int | float) else default
+        usable = isinstance(value, int | float) and 0 <= value <= LARGEST
+        return int(value) if usable else default  # type: ignore[arg-type]  # a number
 
     width, inner = number("embedding_length"), number("feed_forward_length")
     if not width:
@@ -58,7 +60,7 @@ def _encoder(gguf: GgufFacts, kind: str) -> int:
 def lora_bytes(gguf: GgufFacts, placement: Placement) -> dict[str, int]:
     """An adapter's tensors by place: each beside the weight that it adapts."""
     blocks = [block for group in gguf.tensors for block in group.blocks]
-    site = Site(placement, max(blocks, default=0) + 1, ())
+    site = Site(placement, min(max(blocks, default=0), MOST_BLOCKS) + 1, ())
     names = [*(device.id for device in placement.devices), HOST]
     found = dict.fromkeys(names, 0)
     for group in gguf.tensors:

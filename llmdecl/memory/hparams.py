@@ -1,9 +1,11 @@
 """What deciding rooms ask of a header: contexts, kinds of layers, widths of heads."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 from llmdecl.facts.model import GgufFacts
-from llmdecl.memory.allocations import loaded
+from llmdecl.memory.allocations import guarded
+from llmdecl.memory.graphs.simulate import LoadedModel
 from llmdecl.memory.graphs.table import no_memory
 
 ENCODERS = frozenset(
@@ -48,7 +50,10 @@ class Shape:
 
 def shape_of(gguf: GgufFacts) -> Shape:
     """The shape of `gguf`; numbers that the header lacks count as 0."""
-    model = loaded(gguf)
+    return guarded(gguf, lambda model: _shape(gguf, model))
+
+
+def _shape(gguf: GgufFacts, model: LoadedModel) -> Shape:
     h = model.h
     layers = range(h.n_layer)
     return Shape(
@@ -72,4 +77,5 @@ def integer(gguf: GgufFacts, key: str, default: int = 0) -> int:
     """The largest number under `<architecture>.<key>`: arrays hold one per layer."""
     value = gguf.parameter(key)
     values = value if isinstance(value, tuple) else (value,)
-    return max((int(v) for v in values if isinstance(v, int | float)), default=default)
+    numbers = (v for v in values if isinstance(v, int | float) and isfinite(v))
+    return max((int(v) for v in numbers), default=default)

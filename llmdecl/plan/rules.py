@@ -315,6 +315,14 @@ DEVICES_UNREACHED = Rule(
 Take an engine with a backend for them; `devices = []` in the model or in `[defaults]` says that the
 CPU is meant.""",
 )
+MODEL_IMPOSSIBLE = Rule(
+    "LD365",
+    "model-impossible",
+    ERROR,
+    """The header says what no model has (no blocks, more than 512 of them, numbers that llama.cpp
+does not read, tensors that do not go together), so llama.cpp would refuse the file and nothing of
+it can be worked out. It is damaged, or made to harm.""",
+)
 
 RULES: tuple[Rule, ...] = (
     NOT_LOCKED,
@@ -360,4 +368,5 @@ RULES: tuple[Rule, ...] = (
     MOE_TWICE,
     NOT_A_PROJECTOR,
     DEVICES_UNREACHED,
+    MODEL_IMPOSSIBLE,
 )

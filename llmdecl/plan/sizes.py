@@ -3,8 +3,7 @@
 import re
 
 from llmdecl.facts.model import GgufFacts
-from llmdecl.memory.allocations import layer_bytes
-from llmdecl.memory.hparams import integer
+from llmdecl.memory.allocations import layer_bytes, loaded
 from llmdecl.memory.model import RunParameters
 from llmdecl.plan.placement import Sizes
 
@@ -13,7 +12,7 @@ EXPERT = re.compile(r"\.ffn_(up|down|gate|gate_up)_(ch|)exps")
 
 def layer_count(gguf: GgufFacts) -> int:
     """What `--n-gpu-layers` counts: blocks and the output."""
-    return integer(gguf, "block_count") + 1
+    return loaded(gguf).h.n_layer_all + 1
 
 
 def layer_sizes(gguf: GgufFacts, run: RunParameters, *, kv_offload: bool = True) -> Sizes:

@@ -15,8 +15,11 @@ def pad(value: int, to: int) -> int:
 
 
 def row_bytes(type_name: str, elements: int) -> int:
-    """Bytes of one row of `elements`, which ggml wants to be whole blocks; rounded up if not."""
-    return TYPES[type_name.upper()].row_bytes(elements)
+    """Bytes of one row of `elements`, which ggml wants to be whole blocks; rounded up if not.
+
+    A type that is newer than the table counts as four bytes an element.
+    """
+    return TYPES.get(type_name.upper(), TYPES["F32"]).row_bytes(elements)
 
 
 def tensor_bytes(type_name: str, shape: tuple[int, ...]) -> int:

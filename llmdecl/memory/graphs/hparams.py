@@ -3,7 +3,9 @@
 What one architecture reads in addition, or otherwise, is beside its graph.
 """
 
+import math
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from llmdecl.facts.model import GgufFacts, Scalar
 
@@ -100,7 +102,7 @@ class HParams:
         value = self.get(key)
         if isinstance(value, tuple):
             value = value[0] if value else None
-        return int(value) if isinstance(value, int | float) else default
+        return int(value) if _is_number(value) else default
 
     def real(self, key: str, default: float = 0.0) -> float:
         """A number."""
@@ -118,9 +120,9 @@ class HParams:
         count = self.n_layer_all
         filled = [default] * count if isinstance(default, int) else list(default)
         if isinstance(value, tuple):
-            given = [int(v) for v in value if isinstance(v, int | float)][:count]
+            given = [int(v) for v in value if _is_number(v)][:count]
             return [*given, *filled[len(given) :]]
-        return [int(value)] * count if isinstance(value, int | float) else filled
+        return [int(value)] * count if _is_number(value) else filled
 
     # what follows from it
 
@@ -222,6 +224,11 @@ class HParams:
         width = self.ssm_d_inner + 2 * self.ssm_n_group * self.ssm_d_state
         self.n_embd_r = max(0, self.ssm_d_conv - 1) * width
         self.n_embd_s = self.ssm_d_state * self.ssm_d_inner
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """A number that an integer can be made of."""
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def pattern(n_layer: int, n_layer_all: int, period: int, *, dense_first: bool) -> list[bool]:

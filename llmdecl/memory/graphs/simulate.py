@@ -15,6 +15,7 @@ from llmdecl.memory.graphs.hparams import HParams
 from llmdecl.memory.graphs.site import Site, split_name
 from llmdecl.memory.graphs.table import ARCHITECTURES, UNKNOWN, Architecture
 from llmdecl.memory.model import RunParameters
+from llmdecl.memory.usable import BROKEN, flaw_of, hollow
 
 UNKNOWN_TYPE = TYPES["F32"]
 """A tensor type that is newer than this table counts as four bytes an element."""
@@ -40,6 +41,8 @@ class LoadedModel:
     """What the weights of each block look like: blocks that look the same compute the same."""
     numbers: dict[int, tuple[int, int]] = field(default_factory=dict)
     """The same as numbers: equal where all is equal, and where all but types is."""
+    flaw: str | None = None
+    """Why nothing can be worked out; then it is as empty as a model can be."""
     used: tuple[tuple[str, TensorType, tuple[int, ...]], ...] = ()
     """Tensors that llama.cpp loads: not those of nextn blocks, nor what the graph leaves out."""
 
@@ -54,9 +57,33 @@ class LoadedModel:
         return self.h.n_layer
 
 
-def load_model(gguf: GgufFacts) -> LoadedModel:
-    """Everything about a header that graphs need; an unknown architecture is not `known`."""
-    architecture = ARCHITECTURES.get(gguf.architecture, UNKNOWN)
+def load_model(gguf: GgufFacts, *, general: bool = False) -> LoadedModel:
+    """Everything about a header that graphs need; an unknown architecture is not `known`.
+
+    `general`: nor is any other, because this header is not as its graph wants it. A header that
+    says impossible things has a `flaw`.
+    """
+    flaw = flaw_of(gguf)
+    if flaw is None:
+        for rules in (
+            UNKNOWN if general else ARCHITECTURES.get(gguf.architecture, UNKNOWN),
+            UNKNOWN,
+        ):
+            try:
+                return _load(gguf, rules)
+            except BROKEN:
+                continue
+    return empty_model(gguf, flaw or "its numbers do not go together")
+
+
+def empty_model(gguf: GgufFacts, flaw: str) -> LoadedModel:
+    """What stands for a header that nothing can be worked out from."""
+    model = _load(hollow(gguf), UNKNOWN)
+    model.flaw = flaw
+    return model
+
+
+def _load(gguf: GgufFacts, architecture: Architecture) -> LoadedModel:
     h = HParams(gguf)
     architecture.hparams(h)
     model = LoadedModel(gguf, architecture, h)

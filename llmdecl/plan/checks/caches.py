@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from llmdecl.diagnostics import Diagnostic
+from llmdecl.memory.allocations import loaded
 from llmdecl.memory.ggml import TYPES
 from llmdecl.plan import rules
 from llmdecl.plan.subject import Subject
@@ -34,7 +35,11 @@ def check_architecture(subject: Subject) -> Iterator[Diagnostic]:
         gguf = pinned.gguf if pinned else None
         if pinned is None or gguf is None or gguf.type != "model":
             continue
-        known = subject.server.shape.known if gguf is subject.gguf else True
-        if not known:
+        model = loaded(gguf)
+        if model.flaw is not None or not model.h.n_layer_all:
+            why = model.flaw or "it has no layers"
+            summary = f"`{pinned.source}` is no model that can be served: {why}"
+            yield rules.MODEL_IMPOSSIBLE.at(pinned.address, summary)
+        elif not model.known:
             summary = f"the memory rules of `{gguf.architecture}` are not known exactly"
             yield rules.ARCHITECTURE_UNKNOWN.at(pinned.address, summary)
