@@ -19,6 +19,7 @@ from llmdecl.memory.allocations import Allocations, allocations, loaded
 from llmdecl.memory.companions import lora_bytes, projector_bytes
 from llmdecl.memory.hparams import shape_of
 from llmdecl.memory.model import HOST, Device, Placement, RunParameters
+from llmdecl.memory.tensor_parallel import SPLITS_ROWS, refusal
 from llmdecl.plan import rules as plan_rules
 from llmdecl.units import format_bytes
 
@@ -96,7 +97,7 @@ def estimated(
         given, [Device(id=name, backend=kind, free_bytes=size) for name, kind, size in devices]
     )
     run = parameters_of(given, shape_of(gguf))
-    problems += _unfit(given, gguf, run)
+    problems += _unfit(given, gguf, run, placed)
     if has_errors(problems):
         return nothing.with_diagnostics(problems[len(nothing.diagnostics) :])
     cpu = tuple(features) if features is not None else _features()
@@ -146,9 +147,21 @@ def _refused(given: ServerArguments) -> list[Diagnostic]:
     return [rules.FLAGS_REFUSED.at("command line", problem) for problem in given.problems]
 
 
-def _unfit(given: ServerArguments, gguf: GgufFacts, run: RunParameters) -> list[Diagnostic]:
-    """What llama.cpp refuses for this model (src/llama-context.cpp:3835-3848)."""
+def _unfit(
+    given: ServerArguments, gguf: GgufFacts, run: RunParameters, placed: Placement
+) -> list[Diagnostic]:
+    """What llama.cpp refuses for this model (src/llama-context.cpp:3821-3848)."""
     found = []
+    if placed.split_mode == "tensor" and placed.devices:
+        why = "flash attention is off" if not run.flash_attn else refusal(loaded(gguf).h)
+        if why is not None:
+            summary = f"`--split-mode tensor` doesn't start: {why}"
+            found.append(rules.FLAGS_REFUSED.at("command line", summary))
+    if placed.split_mode == "row":
+        for device in placed.devices:
+            if device.backend not in SPLITS_ROWS:
+                summary = f"a `{device.backend}` device doesn't split rows, `{device.id}` is one"
+                found.append(rules.FLAGS_REFUSED.at("command line", summary))
     if given.type_v not in ("f32", "f16", "bf16") and not run.flash_attn:
         summary = f"V cache type `{given.type_v}` needs flash attention, which is off"
         found.append(rules.FLAGS_REFUSED.at("command line", summary))

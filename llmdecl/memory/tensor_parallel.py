@@ -42,12 +42,29 @@ WHOLE = frozenset({"deepseek4", "dflash", "hrm_text"})
 """Architectures of which every device may have all."""
 
 
+SPLITS_ROWS = ("sycl",)
+"""Backends for `--split-mode row` (`ggml_backend_split_buffer_type`) at 0c1e570."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """What one device gets, in bytes, of what one device alone would have."""
 
     weights: int
     kv_cache: int
+
+
+def refusal(h: HParams) -> str | None:
+    """Why llama.cpp does not cut a model; `None`: it does.
+
+    A single key head leaves the cut inside it, and the engine asserts
+    (ggml/src/ggml-backend-meta.cpp:541; seen with Gemma 3 270M).
+    """
+    if h.arch in UNSUPPORTED:
+        return f"llama.cpp doesn't cut models of `{h.arch}`"
+    if h.arch not in WHOLE and 1 in h.n_head_kv_arr:
+        return "the model has a single key head, which llama.cpp can't cut"
+    return None
 
 
 def is_tensor_parallel(placement: Placement) -> bool:

@@ -319,8 +319,8 @@ class ModelSettings(Table):
     )
     split_mode: Literal["none", "layer", "row", "tensor"] | None = Field(
         None,
-        description="how several devices share it: `layer` by layers, the default; `none` uses one; "
-        "`tensor` cuts every matrix; `row` is SYCL's alone",
+        description="how several devices share it: `layer`, the default, by layers; `none` uses "
+        "one; `tensor` cuts every matrix; `row` is SYCL's alone",
     )
     tensor_split: Annotated[tuple[Weight, ...], Field(min_length=1)] | None = Field(
         None, description="share of each of `devices`; default: solved by the plan"

@@ -122,3 +122,13 @@ def test_on_two_devices(capsys, llama_server, model, servers, flags):
     """The same with two; their work buffers are never larger than estimated."""
     places, measured = verified(capsys, llama_server, model, flags, servers)
     compared(places, measured, dry=True)
+
+
+@pytest.mark.parametrize("shares", ["1,1", "3,1"])
+def test_devices_that_compute_as_one(capsys, llama_server, smollm2, servers, shares):
+    """Of matrices that are cut the engine prints what the device with most of them has."""
+    flags = f"-ngl 99 -c 2048 -np 1 -fa on -sm tensor -ts {shares}"
+    places, measured = verified(capsys, llama_server, smollm2, flags, servers)
+    assert measured.pop("RPC1") == measured["RPC0"]
+    assert places.pop("RPC1")["total"] <= places["RPC0"]["total"] + SLACK_BYTES
+    compared(places, measured)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from llmdecl.memory.allocations import allocations
+from llmdecl.memory.allocations import allocations, loaded
 from llmdecl.memory.model import Device, Placement
+from llmdecl.memory.tensor_parallel import refusal
 from tests.memory.test_allocations import MODELS, TRUTH, parameters
 
 LLAMA = MODELS["llama-3.1-8b-q4_k_m"]
@@ -66,3 +67,11 @@ def test_layers_on_the_host_stay_there():
     assert (
         cut(LLAMA, 1, 1, n_gpu_layers=10).host == cut(LLAMA, 1, mode="none", n_gpu_layers=10).host
     )
+
+
+def test_what_the_engine_refuses():
+    """Architectures that it does not cut, and a single key head, at which it asserts."""
+    assert refusal(loaded(LLAMA).h) is None
+    assert "mamba2" in refusal(loaded(MODELS["mamba2-2.7b-q8_0"]).h)
+    one = LLAMA.replace(parameters=LLAMA.parameters | {"llama.attention.head_count_kv": 1})
+    assert "single key head" in refusal(loaded(one).h)

@@ -4,13 +4,11 @@ from collections.abc import Iterator
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.engines.llama_cpp.placement import malformed_override
-from llmdecl.memory.tensor_parallel import UNSUPPORTED
+from llmdecl.memory.allocations import loaded
+from llmdecl.memory.tensor_parallel import SPLITS_ROWS, refusal
 from llmdecl.plan import rules
 from llmdecl.plan.sizes import is_expert
 from llmdecl.plan.subject import Subject
-
-SPLITS_ROWS = ("sycl",)
-"""Backends with a split buffer type (`ggml_backend_split_buffer_type`) at 0c1e570."""
 
 
 def check_placement(subject: Subject) -> Iterator[Diagnostic]:
@@ -91,8 +89,9 @@ def _refuses(subject: Subject, mode: str) -> Iterator[str]:
             if device.backend not in SPLITS_ROWS:
                 yield f"`{device.id}` is a `{device.backend}` device"
     if mode == "tensor":
-        if subject.gguf.architecture in UNSUPPORTED:
-            yield f"llama.cpp doesn't cut models of `{subject.gguf.architecture}`"
+        why = refusal(loaded(subject.gguf).h)
+        if why is not None:
+            yield why
         if not subject.server.context.flash_attn.value:
             yield "flash attention is off"
 
