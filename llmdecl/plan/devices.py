@@ -151,6 +151,12 @@ def view(used: Sequence[DevicePlan], host: Collection[DevicePlan]) -> View:
     )
 
 
+def behind(servers: Collection[str], host: Iterable[DevicePlan]) -> tuple[str, ...]:
+    """Ids of all devices of these RPC servers. A server has one client at a time, whom the next
+    one waits for (ggml/src/ggml-rpc/ggml-rpc.cpp:2144)."""
+    return tuple(device.id for device in host if device.endpoint in servers)
+
+
 def _remote(
     servers: Iterable[str], host: Collection[DevicePlan]
 ) -> Iterator[tuple[str, str, DevicePlan]]:

@@ -67,7 +67,8 @@ class PlacementPlan(Value, frozen=True, kw_only=True):
     `n_gpu_layers` of `n_layers` (blocks and output) are on devices, `layers` of them on each.
     `tensor_split` is what is passed, empty with one device. `n_cpu_moe` blocks have their experts
     on the CPU; `overrides` are `(regular expression, buffer)` with `CPU` or a device's id, those of
-    `n_cpu_moe` written out after those of the spec.
+    `n_cpu_moe` written out after those of the spec. `served` are all devices behind the RPC servers
+    that it uses: a server has one client at a time, so no other model is on any of them.
     """
 
     devices: tuple[str, ...] = ()
@@ -83,6 +84,7 @@ class PlacementPlan(Value, frozen=True, kw_only=True):
     kv_offload: bool = True
     op_offload: bool = False
     no_host: bool = False
+    served: tuple[str, ...] = ()
 
 
 class ModelPlan(Value, frozen=True, kw_only=True):

@@ -29,8 +29,12 @@ def place_all(models: Sequence[Resolved]) -> tuple[Subject, ...]:
 
 
 def _beside(neighbours: Sequence[Subject]) -> Beside:
-    alone = [subject for subject in neighbours if subject.wishes.alone.value]
     return Beside(
         parts=tuple(part for subject in neighbours for part in subject.memory),
-        closed=frozenset(device for subject in alone for device in subject.placement.devices),
+        closed=frozenset(device for subject in neighbours for device in _closes(subject)),
     )
+
+
+def _closes(subject: Subject) -> tuple[str, ...]:
+    place = subject.placement
+    return (*place.served, *(place.devices if subject.wishes.alone.value else ()))

@@ -10,7 +10,7 @@ from llmdecl.engines.llama_cpp.placement import HERE, Placing
 from llmdecl.engines.llama_cpp.server import server_settings
 from llmdecl.engines.llama_cpp.writer import number
 from llmdecl.memory.model import Device, Placement
-from llmdecl.plan.devices import View, view
+from llmdecl.plan.devices import View, behind, view
 from llmdecl.plan.ledger import attends_at_home, ledger
 from llmdecl.plan.model import DevicePlan, PlacementPlan
 from llmdecl.plan.placement import Fixed, Kind, Measured, Room, Solution, solve
@@ -153,6 +153,7 @@ def _plan(resolved: Resolved, solution: Solution, seen: View) -> PlacementPlan:
         kv_offload=placed.kv_offload,
         op_offload=placed.op_offload,
         no_host=placed.no_host,
+        served=behind(seen.rpc, resolved.host.devices),
     )
 
 

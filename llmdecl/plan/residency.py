@@ -307,10 +307,12 @@ def computes_on(place: PlacementPlan) -> frozenset[str]:
 
 
 def alone_on(place: PlacementPlan, *, alone: bool) -> frozenset[str]:
-    """What a model that is `alone` shares with nobody: its devices, or the CPU without any."""
+    """What a model shares with nobody: devices behind its RPC servers; of one that is `alone` all
+    its devices, or the CPU without any."""
+    served = frozenset(place.served)
     if not alone:
-        return frozenset()
-    return frozenset(place.devices) or frozenset({"host"})
+        return served
+    return served.union(place.devices) if place.devices else frozenset({"host"})
 
 
 def tenants(models: Iterable[ModelPlan]) -> Iterator[Tenant]:

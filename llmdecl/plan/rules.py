@@ -125,7 +125,8 @@ NEVER_ALONE = Rule(
     ERROR,
     """A model is `alone`, so it shares no device with another one (without devices: not the CPU),
 and another model is there for good: both are loaded at start, or one of the two is never unloaded.
-Take `alone` away, give one of them other `devices`, or let it be unloaded.""",
+Take `alone` away, give one of them other `devices`, or let it be unloaded. Devices of one
+`ggml-rpc-server` are never shared: it serves one client, and the next one waits.""",
 )
 VRAM_OVERCOMMIT = Rule(
     "LD317",

@@ -20,9 +20,11 @@ def check_company(subjects: Sequence[Subject]) -> Iterator[Diagnostic]:
             continue
         alone, other = (one, two) if _quarrel(one, two) else (two, one)
         where = " and ".join("the CPU" if d == "host" else f"`{d}`" for d in sorted(shared))
+        wants = alone.wishes.alone.value
+        what = "is to be alone" if wants else "is the one client of the RPC server"
         yield rules.NEVER_ALONE.at(
-            alone.address("alone"),
-            f"`{alone.name}` is to be alone on {where}, where `{other.name}` stays as well",
+            alone.address("alone" if wants else "devices"),
+            f"`{alone.name}` {what} on {where}, where `{other.name}` stays as well",
             notes=[_stays(subject) for subject in (alone, other) if subject.resident],
         )
 
