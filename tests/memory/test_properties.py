@@ -69,13 +69,19 @@ def test_more_context_is_never_less(name, backends, flash, slots, context, more)
 @given(NAMES, BACKENDS, FLASH, st.integers(1, 4), st.integers(1, 4), st.integers(256, 8192))
 @settings(max_examples=60, deadline=None)
 def test_more_slots_are_never_less(name, backends, flash, slots, more, context):
-    """With the same context for each, whole on devices or on the CPU."""
+    """With the same context for each, whole on devices or on the CPU.
+
+    But for what a batch is rounded up by: llama.cpp reserves a multiple of the slots, 513 tokens
+    for three and 512 for four (src/llama-context.cpp:629).
+    """
     small, large = (
-        places(name, backends, "-ngl", 999, "-fa", flash, "-np", n, "-c", n * context)
+        asked(MODELS[name], backends, "-ngl", 999, "-fa", flash, "-np", n, "-c", n * context)
         for n in (slots, slots + more)
     )
-    for one, two in zip(small, large, strict=True):
-        assert one.total <= two.total
+    rounded = max(0, small[0].n_tokens / large[0].n_tokens - 1)
+    for one, two in zip(small[2].places, large[2].places, strict=True):
+        # twice: scores grow with the square of a batch
+        assert one.total <= two.total + 2 * rounded * one.compute
         assert one.kv_cache <= two.kv_cache
         assert one.recurrent <= two.recurrent
         assert one.output < two.output or two.output == 0
@@ -124,7 +130,8 @@ def test_parts_are_the_whole(name, backends, layers, slots, context):
     parts = model_parts(gguf, "d", parameters.replace(mapped=False), ("avx2",), placement=placement)
     for place in found.places:
         mine = [part for part in parts if part.pool == place.place]
-        assert place.total + place.output_growth == sum(part.bytes for part in mine)
+        held = place.total + place.output_growth + place.fusions
+        assert held == sum(part.bytes for part in mine)
         assert total_bytes(mine, place.place) == sum(part.bytes for part in mine)
         assert all(part.bytes > 0 for part in mine)
     weights = sum(place.weights + place.repacked for place in found.places)
