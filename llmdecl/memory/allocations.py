@@ -212,11 +212,12 @@ def _work_out(
     alone = as_one_device(placement) if together else one_device(placement)
     site = Site(alone, model.h.n_layer_all, features, run.repack)
     reserved = reserve(model, run, site) if model.known else _general(model, run, site)
-    fused = _fused(model, run, site, reserved)
     memory = model.architecture.memory(model.h, run, site)
     held = holdings(model, run, site, memory)
     placed = {
-        device.id: replace(_place(device.id, held, reserved, index), fusions=fused[index])
+        device.id: replace(
+            _place(device.id, held, reserved, index), fusions=reserved.fusions[index]
+        )
         for index, device in enumerate(alone.devices)
     }
     growth = output_bytes(model, run, run.n_outputs_max) - held.of(site.cpu).output
@@ -248,19 +249,6 @@ def _work_out(
     )
 
 
-def _fused(
-    model: LoadedModel, run: RunParameters, site: Site, reserved: Reserved
-) -> tuple[int, ...]:
-    """Bytes by backend that fused operations add (ggml/src/ggml-cuda/ggml-cuda.cu:4522)."""
-    keeps = any(backend.keeps_for_fusions for backend in site.backends)
-    if not (keeps and model.known and model.h.n_expert):
-        return (0,) * len(reserved.compute)
-    fused = reserve(model, run, site, fused=True)
-    return tuple(
-        max(0, more - size) for more, size in zip(fused.compute, reserved.compute, strict=True)
-    )
-
-
 EXACT_BACKENDS = frozenset({"cuda", "hip", "rpc"})
 """Backends that compute the graph as it is; others reorder it, and need a little less."""
 
@@ -284,6 +272,7 @@ def _general(model: LoadedModel, run: RunParameters, site: Site) -> Reserved:
     count = len(site.backends)
     return Reserved(
         compute=(*(bound + streamed for _ in range(count)), bound),
+        fusions=(0,) * (count + 1),
         flash_attn=run.flash_attn,
         pipeline=site.pipeline,
         graph_splits=0,

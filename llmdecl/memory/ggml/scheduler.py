@@ -201,8 +201,12 @@ class Scheduler:
 
     # allocation
 
-    def reserve(self, graph: Graph, pools: Sequence[Pool]) -> None:
-        """Reserves the split graph in `pools`, one a backend (`ggml_backend_sched_reserve`)."""
+    def reserve(self, graph: Graph, pools: Sequence[Pool], *, fused: bool = False) -> None:
+        """Reserves the split graph in `pools`, one a backend (`ggml_backend_sched_reserve`).
+
+        `fused`: with what the backends in `fuses` keep. A graph may be reserved again.
+        """
+        self._forget(graph)
         nodes: list[tuple[Tensor, int]] = []
         for split in self.splits:
             for source in split.inputs:
@@ -210,7 +214,7 @@ class Scheduler:
                 nodes.append((_kept(source), source.backend))
                 nodes.append((copy, split.backend))
             part = graph.nodes[split.start : split.end]
-            if self.fuses and split.backend < len(self.fuses) and self.fuses[split.backend]:
+            if fused and split.backend < len(self.fuses) and self.fuses[split.backend]:
                 nodes.extend(self._with_kept(part, split.backend))
             else:
                 nodes.extend((node, node.backend) for node in part)
@@ -219,6 +223,12 @@ class Scheduler:
             leafs.extend(self._input_copies(graph))
         leafs.extend((leaf, leaf.backend) for leaf in graph.leafs)
         GraphAllocator(pools).reserve(nodes, leafs)
+
+    def _forget(self, graph: Graph) -> None:
+        copies = (copy for copies in self._copies_of.values() for copy in copies)
+        for tensor in (*graph.leafs, *graph.nodes, *copies):
+            tensor.views = tensor.children = 0
+            tensor.allocated = False
 
     def _with_kept(self, part: Sequence[Tensor], backend: int) -> Iterator[tuple[Tensor, int]]:
         """Nodes, each with views behind it of what was kept until it."""

@@ -117,9 +117,14 @@ def _used(model: LoadedModel) -> Iterator[tuple[str, TensorType, tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """Bytes of the work buffers by backend, the host's last; what was decided on the way."""
+    """Bytes of the work buffers by backend, the host's last; what was decided on the way.
+
+    `fusions` is what a backend keeps beyond that for operations that it computes in one go
+    (ggml/src/ggml-cuda/ggml-cuda.cu:4522).
+    """
 
     compute: tuple[int, ...]
+    fusions: tuple[int, ...]
     flash_attn: bool
     pipeline: bool
     graph_splits: int
@@ -204,10 +209,8 @@ def _build(
     *,
     dry: bool = False,
     unfused: frozenset[str] = frozenset(),
-    fused: bool = False,
 ) -> tuple[Context, Scheduler]:
-    """`fused`: with what CUDA keeps for fused operations. `dry`: as in a dry run, which forgets
-    what the graph says of places.
+    """`dry`: as in a dry run, which forgets what the graph says of places.
 
     `ggml_backend_sched_reserve_size` resets the scheduler first, so that norms at a border between
     devices stay on the device before it, and are copied. A real load needs that much or less.
@@ -234,7 +237,7 @@ def _build(
         supports=site.supports,
         streams=[b.offloads_ops and site.placement.op_offload for b in site.backends],
         copies=MAX_COPIES if site.pipeline else 1,
-        fuses=[fused and b.keeps_for_fusions for b in site.backends],
+        fuses=[b.keeps_for_fusions and model.h.n_expert > 0 for b in site.backends],
     )
     scheduler.split(context)
     return context, scheduler
@@ -301,13 +304,12 @@ def reserve(
     *,
     whole: bool = False,
     dry: bool = True,
-    fused: bool = False,
 ) -> Reserved:
     """The worst-case prompt batch (`sched_reserve`, src/llama-context.cpp:593-760).
 
     `run.flash_attn` says `on` or `auto`; `auto` turns off where attention is not with its layer,
     and by then the caches are there: their values stay as flash attention wants them.
-    `whole` builds every block, to compare. `fused`: with what CUDA keeps for fused operations.
+    `whole` builds every block, to compare.
     """
     asked = run
     run, unfused = _resolved(model, run, site)
@@ -328,12 +330,18 @@ def reserve(
         n_outputs,
         dry=dry,
         unfused=unfused,
-        fused=fused,
     )
     pools = site.pools()
     scheduler.reserve(context, pools)
+    compute = tuple(pool.peak for pool in pools)
+    fused = compute
+    if any(scheduler.fuses):
+        pools = site.pools()
+        scheduler.reserve(context, pools, fused=True)
+        fused = tuple(pool.peak for pool in pools)
     return Reserved(
-        compute=tuple(pool.peak for pool in pools),
+        compute=compute,
+        fusions=tuple(max(0, more - size) for more, size in zip(fused, compute, strict=True)),
         flash_attn=run.flash_attn,
         pipeline=site.pipeline,
         graph_splits=len(scheduler.splits),
