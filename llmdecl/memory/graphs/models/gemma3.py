@@ -2,7 +2,8 @@
 
 from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
-from llmdecl.memory.graphs.models.common import output, silu, wanted
+from llmdecl.memory.graphs.models.common import output
+from llmdecl.memory.graphs.models.gemma2 import blocks
 
 
 def hparams(h: HParams) -> None:
@@ -13,26 +14,4 @@ def hparams(h: HParams) -> None:
 
 def graph(g: Context) -> None:
     """`llama_model_gemma3::graph`."""
-    h = g.h
-    cur = g.scale(g.build_inp_embd())
-    inp_pos = g.build_inp_pos()
-    inp_attn = g.build_attn_inp_kv()
-    out_ids = g.build_inp_out_ids()
-    for il in g.keep:
-        w = g.layer(il)
-        residual = cur
-        cur = g.build_norm(cur, w.attn_norm, None, "LLM_NORM_RMS", il)
-        q, k, v = g.build_qkv(w, cur, h.head_k_full, h.n_head(), h.n_head_kv(), il)
-        q = g.rope(g.build_norm(q, w.attn_q_norm, None, "LLM_NORM_RMS", il), inp_pos)
-        k = g.rope(g.build_norm(k, w.attn_k_norm, None, "LLM_NORM_RMS", il), inp_pos)
-        cur = g.build_attn(
-            inp_attn, w.attn_output, None, g.scale(q), k, v, il, wo_s=w.attn_output_s
-        )
-        cur, residual = wanted(g, il, out_ids, cur, residual)
-        cur = g.build_norm(cur, w.post_attention_norm, None, "LLM_NORM_RMS", il)
-        sa_out = g.add(cur, residual)
-        cur = g.build_norm(sa_out, w.ffn_norm, None, "LLM_NORM_RMS", il)
-        cur = silu(g, w, cur, il, op="GELU")
-        cur = g.build_norm(cur, w.post_ffw_norm, None, "LLM_NORM_RMS", -1)
-        cur = g.add(cur, sa_out)
-    output(g, cur, capped=h.real("final_logit_softcapping") != 0)
+    output(g, blocks(g, qk_norm=True), capped=g.h.real("final_logit_softcapping") != 0)
