@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from llmdecl.backends.table import BACKENDS
+from llmdecl.facts.declared import declared_devices
 from llmdecl.facts.model import DeviceFacts, EngineDevice, HostFacts
 from llmdecl.plan.model import DevicePlan
-from llmdecl.spec.schema import Device, Host
+from llmdecl.spec.schema import Host
 
 HIDING = ("cuda", "hip")
 """Backends that touch a device as soon as they see it: an empty variable hides all of them."""
@@ -17,7 +18,7 @@ def host_devices(spec: Host | None, facts: HostFacts) -> tuple[DeviceFacts, ...]
     """Declared devices replace detected ones."""
     if spec is None or spec.devices is None:
         return facts.devices
-    return tuple(_facts(device) for device in spec.devices)
+    return declared_devices(spec)
 
 
 def reached(
@@ -50,23 +51,6 @@ def _through(
             yield device
         elif best is not None:
             yield device.through(best)
-
-
-def _facts(device: Device) -> DeviceFacts:
-    return DeviceFacts(
-        id=device.id,
-        backend=device.backend,
-        name=device.name,
-        memory_bytes=device.memory,
-        architecture=device.architecture,
-        declared=True,
-        backends=(device.backend,),
-        pci=device.pci,
-        uuid=device.uuid,
-        integrated=device.integrated or False,
-        shares_host_memory=device.integrated or False,
-        endpoint=device.endpoint,
-    )
 
 
 def _numbered(devices: Iterable[DeviceFacts]) -> Iterator[DevicePlan]:

@@ -1,5 +1,6 @@
 """A whole stack in a folder of its own, driven through the command line as a person would."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -37,6 +38,33 @@ def alive(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
+        return False
+
+
+@contextlib.contextmanager
+def rpc_servers(llama_server: Path, count: int):
+    """Ports of `ggml-rpc-server`s, each a pretend accelerator that computes on the processor."""
+    ports = [free_port() for _ in range(count)]
+    program = str(llama_server.resolve().with_name("ggml-rpc-server"))
+    with contextlib.ExitStack() as running:
+        for port in ports:
+            server = running.enter_context(
+                subprocess.Popen(
+                    [program, "-H", "127.0.0.1", "-p", str(port), "-d", "CPU"],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            running.callback(server.kill)
+            wait_until(lambda port=port: _answers(port), f"ggml-rpc-server on port {port}")
+        yield ports
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port)):
+            return True
+    except OSError:
         return False
 
 

@@ -6,17 +6,13 @@ one device every field is what is printed. With several devices an estimate is a
 less of work buffers.
 """
 
-import contextlib
 import json
-import socket
-import subprocess
-import time
 
 import pytest
 
 from llmdecl.cli import run
 from llmdecl.engines.llama_cpp.load_log import ROUNDING_BYTES
-from tests.conformance.conftest import free_port
+from tests.conformance.conftest import rpc_servers
 
 pytestmark = pytest.mark.real
 
@@ -55,23 +51,7 @@ ON_TWO = (
 @pytest.fixture(scope="module")
 def servers(llama_server):
     """Endpoints of two `ggml-rpc-server`, each a device that computes on the processor."""
-    ports = [free_port(), free_port()]
-    program = str(llama_server.resolve().with_name("ggml-rpc-server"))
-    with contextlib.ExitStack() as running:
-        for port in ports:
-            server = running.enter_context(
-                subprocess.Popen(
-                    [program, "-H", "127.0.0.1", "-p", str(port), "-d", "CPU"],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                )
-            )
-            running.callback(server.kill)
-            until = time.monotonic() + 60
-            while time.monotonic() < until:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                    break
-                time.sleep(0.05)
+    with rpc_servers(llama_server, 2) as ports:
         yield [f"127.0.0.1:{port}" for port in ports]
 
 

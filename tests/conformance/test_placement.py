@@ -1,10 +1,6 @@
 """The real engine on devices behind `ggml-rpc-server`: where the plan says, and as much."""
 
-import contextlib
 import json
-import socket
-import subprocess
-import time
 from urllib.request import Request, urlopen
 
 import pytest
@@ -12,7 +8,7 @@ import pytest
 from llmdecl.engines.llama_cpp.load_log import ROUNDING_BYTES, last_start, read_load_log
 from llmdecl.plan.model import Plan
 from llmdecl.values import from_json
-from tests.conformance.conftest import free_port
+from tests.conformance.conftest import rpc_servers
 
 pytestmark = pytest.mark.real
 
@@ -63,23 +59,7 @@ listen = "127.0.0.1:PORT"
 @pytest.fixture
 def rpc_ports(llama_server):
     """Two servers, each a pretend accelerator of its own."""
-    ports = [free_port(), free_port()]
-    program = str(llama_server.with_name("ggml-rpc-server"))
-    with contextlib.ExitStack() as servers:
-        for port in ports:
-            server = servers.enter_context(
-                subprocess.Popen(
-                    [program, "-H", "127.0.0.1", "-p", str(port), "-d", "CPU"],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                )
-            )
-            servers.callback(server.kill)
-            until = time.monotonic() + 60
-            while time.monotonic() < until:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                    break
-                time.sleep(0.05)
+    with rpc_servers(llama_server, 2) as ports:
         yield ports
 
 

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.facts import rules
+from llmdecl.facts.declared import declared_devices
 from llmdecl.facts.hardware import numa
 from llmdecl.facts.hardware.cpu import detect_cpu, detect_ram
 from llmdecl.facts.hardware.devices import devices_of
 from llmdecl.facts.hardware.engines import judged
 from llmdecl.facts.hardware.machine import Machine, read
-from llmdecl.facts.model import CpuFacts, DeviceFacts, EngineFacts, HostFacts
+from llmdecl.facts.model import CpuFacts, EngineFacts, HostFacts
 from llmdecl.spec.schema import Cpu, Host
 
 
@@ -68,7 +69,7 @@ def host_facts(
         cpu=cpu,
         ram_bytes=ram or 0,
         ram_declared=host is not None and host.ram is not None,
-        devices=_devices(host),
+        devices=declared_devices(host),
     )
     return facts, tuple(found)
 
@@ -97,24 +98,4 @@ def _with(declared: Cpu | None, detected: CpuFacts | None) -> CpuFacts | None:
         cores_physical=cores,
         cores_logical=declared.cores or base.cores_logical,
         features=features,
-    )
-
-
-def _devices(host: Host | None) -> tuple[DeviceFacts, ...]:
-    return tuple(
-        DeviceFacts(
-            id=device.id,
-            backend=device.backend,
-            name=device.name,
-            memory_bytes=device.memory,
-            architecture=device.architecture,
-            declared=True,
-            backends=(device.backend,),
-            pci=device.pci,
-            uuid=device.uuid,
-            integrated=device.integrated or False,
-            shares_host_memory=device.integrated or False,
-            endpoint=device.endpoint,
-        )
-        for device in (host.devices if host else None) or ()
     )
