@@ -15,6 +15,11 @@ ALL_LAYERS = 1 << 30
 DEFAULT_SLOTS = 4
 """Slots when `--parallel` is not given; they share one cache then."""
 
+INT_MAX = (1 << 31) - 1
+
+LEAST = {"ctx_size": 0, "batch": 1, "ubatch": 0, "main_gpu": 0, "n_draft": 0, "checkpoints": 0}
+"""Numbers below these are refused, or mean nothing that llama.cpp could start with."""
+
 EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 """Tensors that `--cpu-moe` keeps in host memory (common/common.h:1198)."""
 
@@ -131,13 +136,20 @@ def _read_value(found: ServerArguments, flag: str, name: str, text: str) -> None
         if reader is not None:
             reader(found, text)
         else:
-            setattr(found, name, int(text))
+            setattr(found, name, _number(text, LEAST.get(name, -INT_MAX - 1)))
     except ValueError:
         found.problems.append(f"`{flag} {text}` is not what llama-server takes")
 
 
+def _number(text: str, least: int = 0) -> int:
+    number = int(text)
+    if not least <= number <= INT_MAX:
+        raise ValueError(text)
+    return number
+
+
 def _layers(found: ServerArguments, text: str) -> None:
-    found.layers = ALL_LAYERS if text in ("auto", "all", "-1", "-2") else int(text)
+    found.layers = ALL_LAYERS if text in ("auto", "all", "-1", "-2") else _number(text)
 
 
 def _tensor_split(found: ServerArguments, text: str) -> None:
@@ -153,7 +165,7 @@ def _override(found: ServerArguments, text: str) -> None:
 
 
 def _cpu_layers(found: ServerArguments, text: str) -> None:
-    found.overrides.extend((rf"blk\.{il}{EXPERTS}", "CPU") for il in range(int(text)))
+    found.overrides.extend((rf"blk\.{il}{EXPERTS}", "CPU") for il in range(_number(text)))
 
 
 def _cache_type(name: str) -> Callable[[ServerArguments, str], None]:
@@ -169,8 +181,19 @@ def _load_mode(found: ServerArguments, text: str) -> None:
     found.mapped = text in ("auto", "mmap", "mmap+mlock")
 
 
-def _text(name: str) -> Callable[[ServerArguments, str], None]:
-    return lambda found, text: setattr(found, name, text)
+def _parallel(found: ServerArguments, text: str) -> None:
+    found.parallel = _number(text, -1)
+    if found.parallel == 0:
+        raise ValueError(text)
+
+
+def _text(name: str, *known: str) -> Callable[[ServerArguments, str], None]:
+    def read(found: ServerArguments, text: str) -> None:
+        if known and text not in known:
+            raise ValueError(text)
+        setattr(found, name, text)
+
+    return read
 
 
 _READERS: Mapping[str, Callable[[ServerArguments, str], None]] = {
@@ -180,13 +203,14 @@ _READERS: Mapping[str, Callable[[ServerArguments, str], None]] = {
     "n_cpu_moe": _cpu_layers,
     "type_k": _cache_type("type_k"),
     "type_v": _cache_type("type_v"),
-    "split_mode": _text("split_mode"),
-    "pooling": _text("pooling"),
+    "split_mode": _text("split_mode", "none", "layer", "row", "tensor"),
+    "pooling": _text("pooling", "none", "mean", "cls", "last", "rank"),
     "load_mode": _load_mode,
     "mmproj": _text("mmproj"),
     "draft": _text("draft"),
     "lora": lambda found, text: found.lora.append(text),
-    "cache_ram": lambda found, text: setattr(found, "cache_ram_mib", int(text)),
+    "cache_ram": lambda found, text: setattr(found, "cache_ram_mib", _number(text, -1)),
+    "parallel": _parallel,
 }
 
 
@@ -195,11 +219,10 @@ def placement_of(found: ServerArguments, devices: Sequence[Device]) -> Placement
     overrides = list(found.overrides)
     if found.cpu_moe:
         overrides.append((EXPERTS, "CPU"))
-    split = found.split_mode if found.split_mode in ("none", "layer", "row", "tensor") else "layer"
     return Placement(
         devices=tuple(devices),
         n_gpu_layers=found.layers if devices else 0,
-        split_mode=split,  # type: ignore[arg-type]  # the words above
+        split_mode=found.split_mode,  # type: ignore[arg-type]  # one of its words
         tensor_split=found.tensor_split,
         main_gpu=found.main_gpu,
         overrides=tuple(overrides),
