@@ -89,3 +89,54 @@ def test_every_layer_is_where_the_plan_says(stack, llama_server, gemma3, smollm2
             planned = sum(p.bytes for p in model.memory if (p.pool, p.part) == (names[where], part))
             if part == "kv-cache" or (part == "weights" and where != "host"):
                 assert abs(planned - size) <= 8 * ROUNDING_BYTES, (model.name, where, part)
+
+
+CUT = """
+version = 1
+
+[host]
+vram-margin = "64MiB"
+devices = [
+  {{ id = "a", backend = "rpc", memory = "2GiB", endpoint = "127.0.0.1:{ports[0]}" }},
+  {{ id = "b", backend = "rpc", memory = "2GiB", endpoint = "127.0.0.1:{ports[1]}" }},
+]
+
+[engines.llama]
+kind = "llama.cpp"
+provider = "path"
+path = "{engine}"
+
+[defaults]
+task = "completion"
+ctx-size = 1024
+threads = 2
+
+[models.cut]
+source = "file:{smollm2}"
+split-mode = "tensor"
+
+[models.waits]
+source = "file:{smollm2}"
+devices = ["b"]
+n-gpu-layers = "all"
+
+[endpoints.main]
+listen = "127.0.0.1:PORT"
+"""
+
+
+def test_matrices_are_cut_and_a_server_has_one_client(stack, llama_server, smollm2, rpc_ports):
+    """`split-mode = "tensor"` starts, on both devices; a model on one of them, whose server would
+    keep it waiting for ever, is loaded when the first is gone."""
+    stack.write(CUT.format(ports=rpc_ports, engine=llama_server, smollm2=smollm2))
+    stack.apply()
+    plan = from_json((stack.folder / "state/current/plan.json").read_bytes(), Plan)
+    served = {model.name: model.placement.served for model in plan.models}
+    assert served == {"cut": ("a", "b"), "waits": ("b",)}
+    for name in ("cut", "waits", "cut"):
+        body = json.dumps({"model": name, "prompt": "Hello", "max_tokens": 2})
+        with urlopen(Request(f"{stack.url}/v1/completions", body.encode()), timeout=120) as answer:
+            assert answer.status == 200
+        shown = stack.cli("status")
+        assert " b 31/31 layers" in shown or name == "cut"
+        assert ("a+b 31/31 layers" in shown) == (name == "cut")
