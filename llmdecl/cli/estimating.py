@@ -7,6 +7,7 @@ from pathlib import Path
 from llmdecl.cli import rules
 from llmdecl.diagnostics import Diagnostic, has_errors
 from llmdecl.engines.llama_cpp.command_line import (
+    ALL_LAYERS,
     ServerArguments,
     parameters_of,
     placement_of,
@@ -21,7 +22,6 @@ from llmdecl.memory.hparams import shape_of
 from llmdecl.memory.model import HOST, Device, Placement, RunParameters
 from llmdecl.memory.tensor_parallel import SPLITS_ROWS, refusal
 from llmdecl.plan import rules as plan_rules
-from llmdecl.units import format_bytes
 
 KNOWN_VERSIONS = ("b10434", "b10068", "0c1e570", "0.10434.0", "0.10068.0", "7e4c0a9", "571d0d5")
 """Versions whose rules these are: read in source (0c1e570) or checked against their own logs."""
@@ -89,10 +89,6 @@ def estimated(
     nothing = Estimate(file.name, gguf, devices, None, None, None, (), (), tuple(problems))
     if gguf is None or has_errors(problems):
         return nothing
-    impossible = no_model(gguf)
-    if impossible is not None:
-        summary = f"`{file.name}` is no model that can be served: {impossible}"
-        return nothing.with_diagnostics([plan_rules.MODEL_IMPOSSIBLE.at(str(file), summary)])
     placed = placement_of(
         given, [Device(id=name, backend=kind, free_bytes=size) for name, kind, size in devices]
     )
@@ -102,6 +98,9 @@ def estimated(
         return nothing.with_diagnostics(problems[len(nothing.diagnostics) :])
     cpu = tuple(features) if features is not None else _features()
     sizes = allocations(gguf, run, placed, cpu)
+    impossible = no_model(gguf, file.name, str(file))
+    if impossible is not None:
+        return nothing.with_diagnostics([*problems[len(nothing.diagnostics) :], impossible])
     beside, more = _companions(given, run, placed, cpu)
     problems += more
     exact = _exact(sizes)
@@ -110,23 +109,22 @@ def estimated(
         known = ", ".join(KNOWN_VERSIONS)
         summary = f"the rules are those of {known}; `{engine_version}` may allocate otherwise"
         problems.append(rules.VERSION_UNKNOWN.at("--engine-version", summary))
-    impossible = no_model(gguf)
-    if impossible is not None:
-        summary = f"`{file.name}` is no model that can be served: {impossible}"
-        problems.append(plan_rules.MODEL_IMPOSSIBLE.at(str(file), summary))
-        return nothing.with_diagnostics(problems[len(nothing.diagnostics) :])
     if not sizes.known:
         summary = f"the graph of `{gguf.architecture}` is not known: sizes are bounds"
         problems.append(rules.GRAPH_UNKNOWN.at(str(file), summary))
     return Estimate(file.name, gguf, devices, run, placed, sizes, beside, exact, tuple(problems))
 
 
-def no_model(gguf: GgufFacts) -> str | None:
-    """Why a header is no language model's; `None`: it is one."""
+def no_model(gguf: GgufFacts, name: str, place: str) -> Diagnostic | None:
+    """Why a header is no language model's, as far as was worked out with it; `None`: it is one."""
     model = loaded(gguf)
-    if model.flaw is None and not (model.h.n_layer_all and model.h.n_embd):
-        return "it has no layers"
-    return model.flaw
+    why = model.flaw
+    if why is None and not (model.h.n_layer_all and model.h.n_embd):
+        why = "it has no layers"
+    if why is None:
+        return None
+    summary = f"`{name}` is no model that can be served: {why}"
+    return plan_rules.MODEL_IMPOSSIBLE.at(place, summary)
 
 
 def _features() -> tuple[str, ...]:
@@ -193,24 +191,15 @@ def _companions(
 def _companion(
     role: str, gguf: GgufFacts, run: RunParameters, placed: Placement, features: Sequence[str]
 ) -> tuple[tuple[str, int], ...]:
+    """A draft has the model's devices and shares, and layers and cache types of its own
+    (common/speculative.cpp:2446); a projector is on the first device."""
     if role == "draft":
-        first = placed.devices[:1] if placed.n_gpu_layers else ()
-        whole = placed.replace(devices=first, tensor_split=(), overrides=())
-        alone = run.replace(n_outputs_max=run.n_seq_max, embedding=False)
+        whole = placed.replace(n_gpu_layers=ALL_LAYERS if placed.devices else 0, overrides=())
+        alone = run.replace(
+            n_outputs_max=run.n_seq_max, embedding=False, type_k="f16", type_v="f16"
+        )
         return tuple((p.place, p.total) for p in allocations(gguf, alone, whole, features).places)
     if role == "mmproj":
         pool = placed.devices[0].id if placed.devices else HOST
         return ((pool, projector_bytes(gguf).total),)
     return tuple(lora_bytes(gguf, placed).items())
-
-
-def describe_fit(estimate: Estimate) -> str:
-    """One line: what has how much room."""
-    assert estimate.sizes is not None
-    memory = {name: size for name, _, size in estimate.devices}
-    parts = [
-        f"{place.place} {format_bytes(place.total)} of {format_bytes(memory[place.place])}"
-        for place in estimate.sizes.places
-        if place.place in memory
-    ]
-    return ", ".join(parts)

@@ -69,17 +69,15 @@ def fitted(
     host, _, resolved, problems = resolve_all(spec, facts, lock)
     found += _wanted(problems, spec, resolved)
     wanted = [model for model in resolved if name in (None, model.name)]
-    models = tuple(
-        fit_model(model.name, resolved).replace(name=shown.get(model.name, model.name))
-        for model in wanted
-        if no_model(model.gguf) is None
-    )
+    models: list[ModelFit] = []
     for model in wanted:
-        impossible = no_model(model.gguf)
+        impossible = no_model(model.gguf, model.weights.source, model.address("source"))
         if impossible is not None:
-            summary = f"`{model.weights.source}` is no model that can be served: {impossible}"
-            found.append(plan_rules.MODEL_IMPOSSIBLE.at(model.address("source"), summary))
-    return Fit(host.devices, host.budgets, models, tuple(found))
+            found.append(impossible)
+            continue
+        fit = fit_model(model.name, resolved)
+        models.append(fit.replace(name=shown.get(model.name, model.name)))
+    return Fit(host.devices, host.budgets, tuple(models), tuple(found))
 
 
 def is_gguf(path: Path) -> bool:

@@ -135,7 +135,7 @@ def allocations(
 ) -> Allocations:
     """What llama.cpp allocates for `gguf`, without mapping its file.
 
-    A graph of the architecture is built and reserved without data (1 to 5 ms); equal questions
+    A graph of the architecture is built and reserved without data, in milliseconds; equal questions
     are answered from memory.
     """
     _MEMO.model(gguf)
@@ -288,6 +288,3 @@ def _host_matrices(model: LoadedModel, site: Site) -> list[int]:
         for name, (kind, ne) in model.tensors.items()
         if len(ne) > 1 and site.buffer(name, kind, ne).place == site.cpu
     ]
-
-
-__all__ = ["Allocations", "PlaceBytes", "allocations", "loaded", "one_device"]

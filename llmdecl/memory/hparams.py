@@ -1,7 +1,6 @@
 """What deciding rooms ask of a header: contexts, kinds of layers, widths of heads."""
 
 from dataclasses import dataclass
-from math import isfinite
 
 from llmdecl.facts.model import GgufFacts
 from llmdecl.memory.allocations import guarded
@@ -71,11 +70,3 @@ def _shape(gguf: GgufFacts, model: LoadedModel) -> Shape:
         windowed=any(h.is_swa[il] for il in layers),
         recurrent=bool(h.n_embd_r or h.n_embd_s),
     )
-
-
-def integer(gguf: GgufFacts, key: str, default: int = 0) -> int:
-    """The largest number under `<architecture>.<key>`: arrays hold one per layer."""
-    value = gguf.parameter(key)
-    values = value if isinstance(value, tuple) else (value,)
-    numbers = (v for v in values if isinstance(v, int | float) and isfinite(v))
-    return max((int(v) for v in numbers), default=default)

@@ -1,5 +1,6 @@
 """The row of a memory ledger, and what a model asks of memory, as values."""
 
+from functools import cache
 from typing import Literal
 
 from llmdecl.values import Value
@@ -58,6 +59,16 @@ class Placement(Value, frozen=True, kw_only=True):
     kv_offload: bool = True
     op_offload: bool = True
     no_host: bool = False
+
+
+EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
+"""Tensors that `--cpu-moe` keeps in host memory (common/common.h:1198)."""
+
+
+@cache
+def expert_overrides(count: int) -> tuple[tuple[str, str], ...]:
+    """`--n-cpu-moe` written out (common/common.h:1198-1216)."""
+    return tuple((rf"blk\.{block}{EXPERTS}", "CPU") for block in range(count))
 
 
 ON_CPU = Placement()

@@ -19,10 +19,8 @@ from llmdecl.facts.model import (
 )
 from llmdecl.memory.estimate import total_bytes
 from llmdecl.plan.checks.alone import check_company
-from llmdecl.plan.checks.caches import check_architecture, check_caches
-from llmdecl.plan.checks.context import check_context
 from llmdecl.plan.checks.memory import shortage
-from llmdecl.plan.checks.placement import check_placement
+from llmdecl.plan.checks.table import OF_SIZE
 from llmdecl.plan.model import PlacementPlan
 from llmdecl.plan.neighbours import place_all
 from llmdecl.plan.placement import Kind
@@ -33,9 +31,6 @@ from llmdecl.values import Value
 
 CONTEXTS = (4096, 8192, 16384, 32768, 65536, 131072)
 """Tokens of one request that are tried, up to what a model was trained for."""
-
-CHECKS = (check_context, check_caches, check_architecture, check_placement)
-"""Those that a context or a file can fail."""
 
 
 class Candidate(Value, frozen=True, kw_only=True):
@@ -209,7 +204,7 @@ def _cell(
 
 
 def _problems(subject: Subject, placed: Sequence[Subject]) -> Iterator[str]:
-    found = [problem for check in CHECKS for problem in check(subject)]
+    found = [problem for check in OF_SIZE for problem in check(subject)]
     for problem in (*found, *check_company(placed)):
         if problem.severity is Severity.ERROR:
             yield problem.summary

@@ -3,29 +3,17 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from struct import pack, unpack
 
-
-def float32(value: float) -> float:
-    """The nearest number of 32 bits, as llama.cpp keeps its shares."""
-    result: float = unpack("f", pack("f", value))[0]
-    return result
+from llmdecl.memory.layer_split import cumulated, owner
 
 
 def split_layers(shares: Sequence[float], count: int) -> tuple[int, ...]:
-    """How many of `count` layers each device gets (src/llama-model.cpp:1575-1601).
-
-    Shares are made cumulative and normalised in float32; a layer goes to the first device whose
-    share is above its place. Counts of layers as shares therefore come back as they are.
-    """
-    total, sums = 0.0, list[float]()
-    for share in shares:
-        total = float32(total + float32(share))
-        sums.append(total)
-    if not total:
+    """How many of `count` layers each device gets. Counts of layers as shares come back as they
+    are; without any share the first device has all."""
+    points = cumulated(shares)
+    if not any(points):
         return (count, *(0 for _ in shares[1:]))
-    points = [float32(each / total) for each in sums]
-    owners = [bisect_right(points, float32(layer / count)) for layer in range(count)]
+    owners = [owner(points, layer, count) for layer in range(count)]
     return tuple(owners.count(device) for device in range(len(shares)))
 
 

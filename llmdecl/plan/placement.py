@@ -13,11 +13,10 @@ guessed well; whatever is answered was measured.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from itertools import combinations
 
 from llmdecl.engines.llama_cpp.placement import SplitMode
-from llmdecl.memory.model import Device, Placement
+from llmdecl.memory.model import Device, Placement, expert_overrides
 from llmdecl.plan.layers import even_runs, holds_runs, split_layers
 
 HOST = "host"
@@ -125,13 +124,6 @@ class Solution:
 
 
 Measure = Callable[[Placement], Measured]
-
-
-@cache
-def expert_overrides(count: int) -> tuple[tuple[str, str], ...]:
-    """`--n-cpu-moe` written out (common/common.h:1198-1216)."""
-    experts = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
-    return tuple((rf"blk\.{block}{experts}", "CPU") for block in range(count))
 
 
 def solve(rooms: Sequence[Room], fixed: Fixed, sizes: Sizes, measure: Measure) -> Solution:

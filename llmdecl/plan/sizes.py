@@ -4,10 +4,8 @@ import re
 
 from llmdecl.facts.model import GgufFacts
 from llmdecl.memory.allocations import layer_bytes, loaded
-from llmdecl.memory.model import RunParameters
+from llmdecl.memory.model import EXPERTS, RunParameters
 from llmdecl.plan.placement import Sizes
-
-EXPERT = re.compile(r"\.ffn_(up|down|gate|gate_up)_(ch|)exps")
 
 
 def layer_count(gguf: GgufFacts) -> int:
@@ -23,4 +21,4 @@ def layer_sizes(gguf: GgufFacts, run: RunParameters, *, kv_offload: bool = True)
 
 def is_expert(name: str) -> bool:
     """What `--cpu-moe` matches (common/common.h:1198); shared experts are none."""
-    return EXPERT.search(name) is not None
+    return re.search(EXPERTS, name) is not None

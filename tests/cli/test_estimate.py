@@ -93,3 +93,16 @@ def test_the_same_device_twice(capsys, smollm2):
     """Ids are unique."""
     devices = ("--device", "a:cuda:8GiB", "--device", "a:cuda:8GiB")
     assert "LD902" in estimate(capsys, smollm2, *devices, expect=1).err
+
+
+def test_a_draft_has_defaults_of_its_own(capsys, smollm2):
+    """All its layers are on the model's devices, its caches are F16, whatever the model has."""
+    devices = ("--device", "a:cuda:8GiB", "--device", "b:cuda:8GiB")
+    draft = ("-md", smollm2, "-c", "2048", "-ts", "3,1")
+    plain = report(capsys, smollm2, *devices, "--", *draft)
+    other = report(capsys, smollm2, *devices, "--", *draft, "-ngl", "5", "-ctk", "q8_0")
+    assert other["companions"] == plain["companions"]
+    (companion,) = plain["companions"]
+    for place in (*plain["devices"], plain["host"]):
+        held = place["total"] - place["output"] - place["compute"]
+        assert held <= companion["bytes"][place["id"]]

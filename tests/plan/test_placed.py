@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from llmdecl.compiler import compile_spec
 from llmdecl.memory.estimate import total_bytes
-from llmdecl.memory.model import Device, Placement
+from llmdecl.memory.model import Device, Placement, expert_overrides
 from llmdecl.plan.host import VRAM_MARGIN_DEFAULT
 from llmdecl.plan.ledger import attends_at_home, ledger
-from llmdecl.plan.placement import Kind, expert_overrides
+from llmdecl.plan.placement import Kind
 from llmdecl.plan.resolve import resolve_model
 from llmdecl.plan.sizes import layer_sizes
 from llmdecl.plan.stack import host_plan, pinned_engine

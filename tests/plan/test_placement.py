@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmdecl.memory.model import Device, Placement
-from llmdecl.plan.layers import even_runs, float32, split_layers
-from llmdecl.plan.placement import Fixed, Kind, Measured, Room, Sizes, expert_overrides, solve
+from llmdecl.memory.layer_split import float32
+from llmdecl.memory.model import Device, Placement, expert_overrides
+from llmdecl.plan.layers import even_runs, split_layers
+from llmdecl.plan.placement import Fixed, Kind, Measured, Room, Sizes, solve
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=16))

@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llmdecl.memory.hparams import Shape
-from llmdecl.memory.model import Device, Placement, RunParameters
+from llmdecl.memory.model import (
+    EXPERTS,
+    Device,
+    Placement,
+    RunParameters,
+    expert_overrides,
+)
 from llmdecl.memory.parameters import run_parameters
 
 ALL_LAYERS = 1 << 30
@@ -19,9 +25,6 @@ INT_MAX = (1 << 31) - 1
 
 LEAST = {"ctx_size": 0, "batch": 1, "ubatch": 0, "main_gpu": 0, "n_draft": 0, "checkpoints": 0}
 """Numbers below these are refused, or mean nothing that llama.cpp could start with."""
-
-EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
-"""Tensors that `--cpu-moe` keeps in host memory (common/common.h:1198)."""
 
 _VALUES: Mapping[str, str] = {
     "-c": "ctx_size", "--ctx-size": "ctx_size",
@@ -165,7 +168,7 @@ def _override(found: ServerArguments, text: str) -> None:
 
 
 def _cpu_layers(found: ServerArguments, text: str) -> None:
-    found.overrides.extend((rf"blk\.{il}{EXPERTS}", "CPU") for il in range(_number(text)))
+    found.overrides.extend(expert_overrides(_number(text)))
 
 
 def _cache_type(name: str) -> Callable[[ServerArguments, str], None]:

@@ -123,37 +123,13 @@ class Graph:
         """Logarithm."""
         return self._like("LOG", a)
 
-    def sin(self, a: Tensor) -> Tensor:
-        """Sine."""
-        return self._like("SIN", a)
-
-    def cos(self, a: Tensor) -> Tensor:
-        """Cosine."""
-        return self._like("COS", a)
-
     def clamp(self, a: Tensor) -> Tensor:
         """Between two numbers."""
         return self._like("CLAMP", a)
 
-    def set_inplace(self, a: Tensor, b: Tensor) -> Tensor:
-        """`b` into a part of `a`."""
-        return Tensor("SET", a.type, a.ne, a.nb, [a, b], a.view or a)
-
     def fill(self, a: Tensor) -> Tensor:
         """A tensor of the same shape that holds one number."""
         return self._like("FILL", a)
-
-    def tri(self, a: Tensor) -> Tensor:
-        """One triangle of it."""
-        return self._like("TRI", a)
-
-    def diag_mask_inf(self, a: Tensor) -> Tensor:
-        """Minus infinity above the diagonal."""
-        return self._like("DIAG_MASK_INF", a)
-
-    def cumsum(self, a: Tensor) -> Tensor:
-        """Running sum."""
-        return self._like("CUMSUM", a)
 
     def unary(self, a: Tensor) -> Tensor:
         """A function of each element."""
@@ -270,10 +246,6 @@ class Graph:
         ne[dimension] += b.ne[dimension]
         return Tensor("CONCAT", a.type, (ne[0], ne[1], ne[2], ne[3]), None, [a, b])
 
-    def repeat(self, a: Tensor, b: Tensor) -> Tensor:
-        """As large as `b`."""
-        return Tensor("REPEAT", a.type, b.ne, None, [a])
-
     def repeat_4d(self, a: Tensor, *ne: int) -> Tensor:
         """As large as `ne`."""
         return Tensor("REPEAT", a.type, shape_of(*ne), None, [a])
@@ -290,10 +262,6 @@ class Graph:
     def mean(self, a: Tensor) -> Tensor:
         """One float a row."""
         return Tensor("MEAN", F32, (1, a.ne[1], a.ne[2], a.ne[3]), None, [a])
-
-    def argmax(self, a: Tensor) -> Tensor:
-        """One index a row."""
-        return Tensor("ARGMAX", I32, (a.ne[1], 1, 1, 1), None, [a])
 
     def argsort(self, a: Tensor) -> Tensor:
         """Indexes in order."""
@@ -363,30 +331,11 @@ class Graph:
         ne = k.ne[2], q.ne[2], 1, q.ne[3]
         return Tensor("LIGHTNING_INDEXER", F32, ne, None, [q, k, weights, mask])
 
-    def solve_tri(self, a: Tensor, b: Tensor) -> Tensor:
-        """A triangular system."""
-        return Tensor("SOLVE_TRI", F32, b.ne, None, [a, b])
-
     def im2col(self, a: Tensor, b: Tensor, padding: int, kind: TensorType = F16) -> Tensor:
         """Patches of a one-dimensional convolution with stride 1."""
         width = b.ne[0] + 2 * padding - a.ne[0] + 1
         ne = a.ne[1] * a.ne[0], width, b.ne[2], 1
         return Tensor("IM2COL", kind, ne, None, [a, b])
-
-    def conv_1d(self, a: Tensor, b: Tensor, padding: int) -> Tensor:
-        """A one-dimensional convolution: patches, a product, a view."""
-        patches = self.im2col(a, b, padding)
-        product = self.mul_mat(
-            self.reshape(patches, patches.ne[0], patches.ne[2] * patches.ne[1]),
-            self.reshape(a, a.ne[0] * a.ne[1], a.ne[2]),
-        )
-        return self.reshape(product, patches.ne[1], a.ne[2], patches.ne[2])
-
-    def pool_2d(self, a: Tensor, kernel: int, stride: int) -> Tensor:
-        """The mean or largest of each window."""
-        across = (a.ne[0] - kernel) // stride + 1
-        down = (a.ne[1] - kernel) // stride + 1
-        return Tensor("POOL_2D", F32, (across, down, a.ne[2], a.ne[3]), None, [a])
 
     def of_shape(self, op: str, ne: Sequence[int], *src: Tensor) -> Tensor:
         """Floats of a given shape: for operations that only one architecture has."""

@@ -205,10 +205,6 @@ class HParams:
         """`set_swa_pattern`: of every `period` layers all but one slide their window."""
         self.is_swa = pattern(self.n_layer, self.n_layer_all, period, dense_first=dense_first)
 
-    def recr_pattern(self, period: int, *, dense_first: bool = False) -> None:
-        """`set_recr_pattern`: of every `period` layers all but one are recurrent."""
-        self.is_recr = pattern(self.n_layer, self.n_layer_all, period, dense_first=dense_first)
-
     def deepstack(self) -> None:
         """Blocks at the start add rows of the image's embedding (src/llama-hparams.cpp:118)."""
         count = self.n_deepstack_layers = self.number("n_deepstack_layers")

@@ -14,7 +14,7 @@ from llmdecl.memory.graphs.cuda_operations import CACHE_TYPES
 from llmdecl.memory.graphs.hparams import HParams
 from llmdecl.memory.graphs.site import Site, split_name
 from llmdecl.memory.graphs.table import ARCHITECTURES, UNKNOWN, Architecture
-from llmdecl.memory.model import RunParameters
+from llmdecl.memory.model import EXPERTS, RunParameters
 from llmdecl.memory.usable import BROKEN, flaw_of, hollow
 
 UNKNOWN_TYPE = TYPES["F32"]
@@ -243,9 +243,6 @@ def _build(
     return context, scheduler
 
 
-EXPERTS_ONLY = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
-"""The end of an expression that finds weights of experts only (`--n-cpu-moe`, `--cpu-moe`)."""
-
 USUAL_HEADS = frozenset({64, 80, 96, 112, 128, 256})
 """Head sizes for which every backend has flash attention, where K's and V's are equal."""
 
@@ -263,7 +260,7 @@ def _stays_at_home(model: LoadedModel, run: RunParameters, site: Site) -> bool:
         usual
         and site.full_offload
         and placement.kv_offload
-        and all(expression.endswith(EXPERTS_ONLY) for expression, _ in placement.overrides)
+        and all(expression.endswith(EXPERTS) for expression, _ in placement.overrides)
     )
 
 

@@ -1,8 +1,6 @@
 """Which buffer holds which tensor: layers to devices, weights to buffers, as llama.cpp decides."""
 
 import re
-import struct
-from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,6 +13,7 @@ from llmdecl.memory.ggml.ops import VIEWS
 from llmdecl.memory.ggml.tensor import Tensor
 from llmdecl.memory.graphs.cuda_operations import COMPUTED, READ
 from llmdecl.memory.graphs.tensor_infos import INPUT, OPERATION_OF, OUTPUT
+from llmdecl.memory.layer_split import cumulated, owner
 from llmdecl.memory.model import Placement
 
 CPU_ALIGNMENT = 32
@@ -49,10 +48,6 @@ def split_name(name: str) -> tuple[int, str, str]:
         if rest.endswith(suffix):
             return block, rest[: -len(suffix)], suffix[1:]
     return block, rest, ""
-
-
-def _f32(value: float) -> float:
-    return float(struct.unpack("f", struct.pack("f", value))[0])
 
 
 Override = tuple[Callable[[str], object], str]
@@ -138,7 +133,7 @@ class Site:
         self.backends = [BACKENDS[device.backend] for device in placement.devices]
         self.cpu = len(self.backends)
         self._on_devices = [Buffer(place) for place in range(self.cpu)]
-        self._shares = self._cumulated()
+        self._shares = self._points()
         self._overrides = overrides_by_block(placement.overrides)
         self.layers = [self._layer(il) for il in range(self.n_layer_all + 1)]
 
@@ -176,18 +171,14 @@ class Site:
             return self.cpu
         if placement.split_mode == "none":
             return 0
-        return bisect_right(self._shares, _f32(_f32(il - start) / _f32(active)))
+        return owner(self._shares, il - start, active)
 
-    def _cumulated(self) -> list[float]:
+    def _points(self) -> list[float]:
         placement = self.placement
         given = placement.tensor_split
         if not any(given):
             given = tuple(float(device.free_bytes) for device in placement.devices)
-        total, sums = 0.0, []
-        for share in given:
-            total = _f32(total + _f32(share))
-            sums.append(total)
-        return [_f32(value / total) if total else 0.0 for value in sums][: len(self.backends) - 1]
+        return cumulated(given)[: len(self.backends) - 1]
 
     # weights
 

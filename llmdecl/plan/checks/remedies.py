@@ -7,8 +7,10 @@ CPU, another quantization that is beside the file, another device.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from llmdecl.diagnostics import Severity
 from llmdecl.facts.model import GgufFacts, OtherWeights
 from llmdecl.memory.parameters import CONTEXT_STEP
+from llmdecl.plan.checks.table import OF_SIZE
 from llmdecl.plan.model import PlacementPlan
 from llmdecl.plan.subject import Subject
 from llmdecl.spec.schema import Model
@@ -36,9 +38,13 @@ class Attempt:
 
     def spare(self, changes: Mapping[str, object], gguf: GgufFacts | None = None) -> int | None:
         """Bytes to spare with these keys of the spec changed; `None`: it still does not fit."""
-        again = self.again(changes, gguf)
-        left = self.fits(again)
+        left = self._left(self.again(changes, gguf))
         return left if left >= 0 else None
+
+    def _left(self, again: Subject) -> int:
+        """Bytes to spare, below 0 as well for what `check` would refuse for another reason."""
+        refused = _errors(again) - _errors(self.subject)
+        return -1 if refused else self.fits(again)
 
     def again(self, changes: Mapping[str, object], gguf: GgufFacts | None = None) -> Subject:
         """The model planned with these keys."""
@@ -49,11 +55,16 @@ class Attempt:
     ) -> str | None:
         """The change in words, when it fits."""
         again = self.again(changes, gguf)
-        left = self.fits(again)
+        left = self._left(again)
         if left < 0:
             return None
         where = describe(again.placement)
         return f"{text} fits{where}, with {format_bytes(left)} to spare"
+
+
+def _errors(subject: Subject) -> set[tuple[str, str]]:
+    found = (problem for check in OF_SIZE for problem in check(subject))
+    return {(p.code, p.address) for p in found if p.severity is Severity.ERROR}
 
 
 def describe(placement: PlacementPlan) -> str:
@@ -151,15 +162,20 @@ def _quantization(attempt: Attempt) -> Iterator[str]:
     smaller = [other for other in weights.others if other.size_bytes < weights.size_bytes]
     count = 0
     for other in sorted(smaller, key=lambda other: -other.size_bytes):
-        offer = attempt.offer(_other(other), {"source": other.source}, other.gguf)
+        changes: dict[str, object] = {"source": other.source}
+        text = f'`source = "{other.source}"`'
+        if attempt.subject.model.quantization is not None:
+            changes["quantization"] = kind = _file_type(other)
+            text += f' with `quantization = "{kind}"`'
+        text += f" ({_file_type(other)}, {format_bytes(other.size_bytes)})"
+        offer = attempt.offer(text, changes, other.gguf)
         if offer is not None and count < MANY:
             count += 1
             yield offer
 
 
-def _other(other: OtherWeights) -> str:
-    kind = other.gguf.file_type_declared or other.gguf.file_type
-    return f'`source = "{other.source}"` ({kind}, {format_bytes(other.size_bytes)})'
+def _file_type(other: OtherWeights) -> str:
+    return other.gguf.file_type_declared or other.gguf.file_type
 
 
 def _devices(attempt: Attempt) -> Iterator[str]:

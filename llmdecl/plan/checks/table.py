@@ -25,3 +25,6 @@ CHECKS: Mapping[str, Check] = {
     "extra-args": check_extra,
     "environment": check_environment,
 }
+
+OF_SIZE: tuple[Check, ...] = (check_context, check_caches, check_architecture, check_placement)
+"""Those that another context, cache, file or place can fail."""
