@@ -27,6 +27,10 @@ KNOWN_VERSIONS = ("b10434", "b10068", "0c1e570", "0.10434.0", "0.10068.0", "7e4c
 """Versions whose rules these are: read in source (0c1e570) or checked against their own logs."""
 
 
+Measured = dict[str, dict[str, int]]
+"""What an engine reported: bytes by place and field."""
+
+
 @dataclass(frozen=True, slots=True)
 class Companion:
     """A draft, a projector or an adapter beside the model: bytes by place."""

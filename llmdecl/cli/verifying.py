@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmdecl.cli import rules
-from llmdecl.cli.estimating import Estimate
+from llmdecl.cli.estimating import Estimate, Measured
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.engines.llama_cpp.load_log import HOST, Reported
 from llmdecl.facts.engine import probe_engine
 from llmdecl.facts.load_run import load_run
 from llmdecl.memory.allocations import one_device
-
-Measured = dict[str, dict[str, int]]
 
 FIELDS = {
     "weights": "weights",

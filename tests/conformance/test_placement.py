@@ -12,7 +12,7 @@ from tests.conformance.conftest import rpc_servers
 
 pytestmark = pytest.mark.real
 
-SPEC = """
+HEAD = """
 version = 1
 
 [host]
@@ -33,6 +33,13 @@ ctx-size = 1024
 ubatch-size = 64
 threads = 2
 
+[endpoints.main]
+listen = "127.0.0.1:PORT"
+"""
+
+SPEC = (
+    HEAD
+    + """
 [models.split]
 source = "file:{gemma3}"
 
@@ -50,10 +57,8 @@ tensor-split = [2, 1]
 [models.cpu]
 source = "file:{smollm2}"
 devices = []
-
-[endpoints.main]
-listen = "127.0.0.1:PORT"
 """
+)
 
 
 @pytest.fixture
@@ -91,38 +96,19 @@ def test_every_layer_is_where_the_plan_says(stack, llama_server, gemma3, smollm2
                 assert abs(planned - size) <= 8 * ROUNDING_BYTES, (model.name, where, part)
 
 
-CUT = """
-version = 1
-
-[host]
-vram-margin = "64MiB"
-devices = [
-  {{ id = "a", backend = "rpc", memory = "2GiB", endpoint = "127.0.0.1:{ports[0]}" }},
-  {{ id = "b", backend = "rpc", memory = "2GiB", endpoint = "127.0.0.1:{ports[1]}" }},
-]
-
-[engines.llama]
-kind = "llama.cpp"
-provider = "path"
-path = "{engine}"
-
-[defaults]
-task = "completion"
-ctx-size = 1024
-threads = 2
-
+CUT = (
+    HEAD
+    + """
 [models.cut]
 source = "file:{smollm2}"
 split-mode = "tensor"
 
 [models.waits]
 source = "file:{smollm2}"
-devices = ["b"]
+devices = ["far"]
 n-gpu-layers = "all"
-
-[endpoints.main]
-listen = "127.0.0.1:PORT"
 """
+)
 
 
 def test_matrices_are_cut_and_a_server_has_one_client(stack, llama_server, smollm2, rpc_ports):
@@ -132,11 +118,11 @@ def test_matrices_are_cut_and_a_server_has_one_client(stack, llama_server, smoll
     stack.apply()
     plan = from_json((stack.folder / "state/current/plan.json").read_bytes(), Plan)
     served = {model.name: model.placement.served for model in plan.models}
-    assert served == {"cut": ("a", "b"), "waits": ("b",)}
+    assert served == {"cut": ("near", "far"), "waits": ("far",)}
     for name in ("cut", "waits", "cut"):
         body = json.dumps({"model": name, "prompt": "Hello", "max_tokens": 2})
         with urlopen(Request(f"{stack.url}/v1/completions", body.encode()), timeout=120) as answer:
             assert answer.status == 200
         shown = stack.cli("status")
-        assert " b 31/31 layers" in shown or name == "cut"
-        assert ("a+b 31/31 layers" in shown) == (name == "cut")
+        assert " far 31/31 layers" in shown or name == "cut"
+        assert ("near+far 31/31 layers" in shown) == (name == "cut")

@@ -4,15 +4,12 @@ from collections.abc import Sequence
 
 import click
 
-from llmdecl.cli.estimating import Estimate
+from llmdecl.cli.estimating import Estimate, Measured
 from llmdecl.cli.views import table
 from llmdecl.memory.allocations import PlaceBytes
 from llmdecl.memory.model import HOST
 from llmdecl.units import format_bytes
 from llmdecl.values import to_json
-
-Measured = dict[str, dict[str, int]]
-"""What the engine reported: bytes by place and field."""
 
 FIELDS = ("weights", "kv_cache", "recurrent", "output", "compute", "total")
 HEADS = ("", "weights", "KV cache", "recurrent", "output", "compute", "total", "of")
