@@ -1,7 +1,8 @@
 """bailingmoe: Ling (src/models/bailingmoe.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.common import shared_expert
 from llmdecl.memory.graphs.models.decoder import decoder
 from llmdecl.memory.graphs.models.routed import experts

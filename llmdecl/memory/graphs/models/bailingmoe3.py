@@ -2,8 +2,9 @@
 
 from llmdecl.memory.ggml.ops import row_size
 from llmdecl.memory.ggml.tensor import F32, Tensor
-from llmdecl.memory.graphs.context import Attention, Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Attention, Layer
 from llmdecl.memory.graphs.models.deepseek2 import absorbed, compressed_kv, low_rank_q
 from llmdecl.memory.graphs.models.delta_net_base import Copies, build_recurrent_attn, gdn_l2_norm
 from llmdecl.memory.graphs.models.kimi_linear import convolutions, delta_state

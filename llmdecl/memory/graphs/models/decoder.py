@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.common import output, silu, wanted
 
 FeedForward = Callable[[Context, Layer, Tensor, int], Tensor]

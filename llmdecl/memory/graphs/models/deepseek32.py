@@ -3,8 +3,9 @@
 from llmdecl.memory.ggml.ops import row_size
 from llmdecl.memory.ggml.tensor import F32, Tensor
 from llmdecl.memory.graphs.caches import Memory
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.common import wanted
 from llmdecl.memory.graphs.models.deepseek2 import absorbed, compressed_kv, finish
 from llmdecl.memory.graphs.models.indexer import (

@@ -8,8 +8,9 @@ from llmdecl.facts.ggml_types import TensorType
 from llmdecl.memory.ggml import pad
 from llmdecl.memory.ggml.tensor import F16, F32, I32, I64, Tensor
 from llmdecl.memory.graphs.caches import CONTEXT_STEP, KvCache, Memory, window_cells
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.hyper import affine, hc_post, hc_pre, weighted_sum
 from llmdecl.memory.graphs.models.routed import clamps, gating
 from llmdecl.memory.graphs.site import Site

@@ -1,8 +1,9 @@
 """ernie4_5-moe (src/models/ernie4-5-moe.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.common import shared_expert, silu
 from llmdecl.memory.graphs.models.decoder import decoder
 from llmdecl.memory.graphs.models.routed import experts

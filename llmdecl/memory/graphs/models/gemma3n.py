@@ -1,8 +1,9 @@
 """gemma3n (src/models/gemma3n.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.common import softcap
 from llmdecl.memory.graphs.models.gemma4 import per_layer_inputs, slice_2d
 

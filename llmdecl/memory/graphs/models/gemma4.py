@@ -1,8 +1,9 @@
 """gemma4 (src/models/gemma4.cpp)."""
 
 from llmdecl.memory.ggml.tensor import I32, Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.common import softcap
 
 

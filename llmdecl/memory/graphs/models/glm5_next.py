@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from llmdecl.memory.ggml import pad
 from llmdecl.memory.ggml.tensor import F16, F32, I32, I64, Tensor
 from llmdecl.memory.graphs.caches import KvCache, Memory, hybrid
-from llmdecl.memory.graphs.context import AttentionInput, Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import AttentionInput, Layer
 from llmdecl.memory.graphs.models.delta_net_base import Copies, build_recurrent_attn, gdn_l2_norm
 from llmdecl.memory.graphs.models.hyper import hc_post, hc_pre
 from llmdecl.memory.graphs.models.indexer import indexer_types

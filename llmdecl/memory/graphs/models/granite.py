@@ -1,8 +1,9 @@
 """granite, granitemoe and granite_swa (src/models/granite.cpp, granite-swa.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Attention, Context
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Attention
 from llmdecl.memory.graphs.models.common import output, wanted
 from llmdecl.memory.graphs.models.granite_hybrid import has_rope, layer_ffn
 

@@ -1,7 +1,8 @@
 """granitehybrid: Mamba 2 between attention (src/models/granite-hybrid.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Attention, Context
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.inputs import Attention
 from llmdecl.memory.graphs.models.common import output, wanted
 from llmdecl.memory.graphs.models.mamba_base import hybrid_inputs, mamba2_layer
 

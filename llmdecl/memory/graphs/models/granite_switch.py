@@ -2,8 +2,9 @@
 
 from llmdecl.memory.ggml.tensor import F32, I32, Tensor
 from llmdecl.memory.graphs.caches import KvCache, Memory
-from llmdecl.memory.graphs.context import Attention, Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Attention, Layer
 from llmdecl.memory.graphs.models.common import output, wanted
 from llmdecl.memory.graphs.models.granite_hybrid import has_rope
 from llmdecl.memory.graphs.site import Site

@@ -1,7 +1,8 @@
 """grovemoe (src/models/grovemoe.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.common import begin, output, rms, wanted
 
 

@@ -1,7 +1,8 @@
 """hrm_text (src/models/hrm-text.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Attention, Context
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.inputs import Attention
 from llmdecl.memory.graphs.models.common import silu
 
 

@@ -2,8 +2,9 @@
 
 from llmdecl.memory.ggml.tensor import F32, Tensor
 from llmdecl.memory.graphs.caches import Memory, attention
-from llmdecl.memory.graphs.context import Attention, Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Attention, Layer
 from llmdecl.memory.graphs.models.deepseek32 import latent_qkv
 from llmdecl.memory.graphs.models.indexer import (
     SparseInput,

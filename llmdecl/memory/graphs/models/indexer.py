@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from llmdecl.memory.ggml.tensor import F16, F32, Tensor
 from llmdecl.memory.graphs.caches import KvCache, LayerFilter, Memory, attention
-from llmdecl.memory.graphs.context import AttentionInput, Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import AttentionInput, Layer
 from llmdecl.memory.graphs.site import Site
 from llmdecl.memory.model import RunParameters
 

@@ -1,8 +1,9 @@
 """lfm2 and lfm2moe: short convolutions between attention (src/models/lfm2.cpp, lfm2moe.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Attention, Context
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Attention
 from llmdecl.memory.graphs.models.common import silu, wanted
 from llmdecl.memory.graphs.models.mamba_base import RecurrentInput
 

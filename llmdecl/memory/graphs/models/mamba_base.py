@@ -2,8 +2,9 @@
 
 from llmdecl.memory.ggml.ops import row_size
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Attention, Context
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Attention
 
 RecurrentInput = tuple[Tensor, Tensor]
 

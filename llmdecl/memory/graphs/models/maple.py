@@ -1,8 +1,9 @@
 """maple (src/models/maple.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.decoder import decoder
 from llmdecl.memory.graphs.models.routed import clamps
 

@@ -2,7 +2,8 @@
 
 from llmdecl.memory.ggml.ops import row_size
 from llmdecl.memory.ggml.tensor import F32, Tensor
-from llmdecl.memory.graphs.context import Attention, Context, Layer
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.inputs import Attention, Layer
 from llmdecl.memory.graphs.models.common import silu, wanted
 from llmdecl.memory.graphs.models.deepseek2 import compressed_kv, low_rank_q
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from llmdecl.memory.ggml.tensor import F32, Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.common import output
 from llmdecl.memory.graphs.models.delta_net_base import Copies
 from llmdecl.memory.graphs.models.routed import experts

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from llmdecl.memory.ggml import pad
 from llmdecl.memory.ggml.tensor import F16, F32, I32, Tensor
 from llmdecl.memory.graphs.caches import KvCache, Memory, attention
-from llmdecl.memory.graphs.context import AttentionInput, Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import AttentionInput, Layer
 from llmdecl.memory.graphs.models.common import output, wanted
 from llmdecl.memory.graphs.models.decoder import normed
 from llmdecl.memory.graphs.models.indexer import index_cache

@@ -1,7 +1,8 @@
 """pangu-embedded (src/models/pangu-embed.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.decoder import decoder
 
 

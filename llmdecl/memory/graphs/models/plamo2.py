@@ -1,7 +1,8 @@
 """plamo2: Mamba with heads between attention (src/models/plamo2.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Attention, Context
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.inputs import Attention
 from llmdecl.memory.graphs.models.common import output, wanted
 from llmdecl.memory.graphs.models.mamba_base import RecurrentInput, hybrid_inputs
 

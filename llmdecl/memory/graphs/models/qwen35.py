@@ -1,8 +1,9 @@
 """qwen35 and qwen35moe (src/models/qwen35.cpp, qwen35moe.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Attention, Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Attention, Layer
 from llmdecl.memory.graphs.models import qwen3next
 from llmdecl.memory.graphs.models.common import silu_scaled
 from llmdecl.memory.graphs.models.delta_net_base import Copies, build_recurrent_attn

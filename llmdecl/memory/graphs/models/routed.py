@@ -1,8 +1,9 @@
 """Feed-forward networks of experts as most graphs build them, and how a header says it."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
 from llmdecl.memory.graphs.hparams import HParams
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.common import shared_expert, silu, silu_scaled
 
 CLAMP_EPSILON = 1e-6

@@ -1,7 +1,8 @@
 """rwkv6 and rwkv6qwen2 (src/models/rwkv6-base.cpp, rwkv6.cpp, rwkv6qwen2.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.mamba_base import RecurrentInput
 from llmdecl.memory.graphs.models.rwkv_base import (
     dense_ffn,

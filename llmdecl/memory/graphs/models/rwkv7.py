@@ -1,7 +1,8 @@
 """rwkv7 and arwkv7 (src/models/rwkv7-base.cpp, rwkv7.cpp, arwkv7.cpp)."""
 
 from llmdecl.memory.ggml.tensor import Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.inputs import Layer
 from llmdecl.memory.graphs.models.mamba_base import RecurrentInput
 from llmdecl.memory.graphs.models.rwkv_base import (
     dense_ffn,

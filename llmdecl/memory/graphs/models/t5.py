@@ -1,7 +1,8 @@
 """t5 and t5encoder (src/models/t5.cpp)."""
 
 from llmdecl.memory.ggml.tensor import F32, I32, Tensor
-from llmdecl.memory.graphs.context import Attention, AttentionInput, Context, Layer
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.inputs import Attention, AttentionInput, Layer
 from llmdecl.memory.graphs.models.common import wanted
 
 

@@ -1,7 +1,8 @@
 """wavtokenizer-dec: convolutions that turn codes into sound (src/models/wavtokenizer-dec.cpp)."""
 
 from llmdecl.memory.ggml.tensor import F16, F32, Tensor
-from llmdecl.memory.graphs.context import Context, Layer
+from llmdecl.memory.graphs.context import Context
+from llmdecl.memory.graphs.inputs import Layer
 
 ATTENDS, NORMS = 2, 5
 """Blocks of the position network that are no residual convolution."""
