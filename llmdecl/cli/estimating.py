@@ -1,17 +1,18 @@
 """From a command line to an estimate: reads headers, asks the memory room, judges."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmdecl.cli import rules
 from llmdecl.diagnostics import Diagnostic, has_errors
 from llmdecl.engines.llama_cpp.command_line import (
-    ALL_LAYERS,
     ServerArguments,
+    draft_of,
     parameters_of,
     placement_of,
     read_arguments,
+    refusals,
 )
 from llmdecl.facts.gguf import read_gguf
 from llmdecl.facts.hardware.cpu import detect_cpu
@@ -20,7 +21,6 @@ from llmdecl.memory.allocations import Allocations, allocations, loaded
 from llmdecl.memory.companions import lora_bytes, projector_bytes
 from llmdecl.memory.hparams import shape_of
 from llmdecl.memory.model import HOST, Device, Placement, RunParameters
-from llmdecl.memory.tensor_parallel import SPLITS_ROWS, refusal
 from llmdecl.plan import rules as plan_rules
 
 KNOWN_VERSIONS = ("b10434", "b10068", "0c1e570", "0.10434.0", "0.10068.0", "7e4c0a9", "571d0d5")
@@ -86,7 +86,7 @@ def estimated(
     """Everything about one command line; problems are in `diagnostics`, never raised."""
     gguf, found = read_gguf(file)
     given = read_arguments(flags)
-    problems = [*found, *_refused(given)]
+    problems = [*found, *_refused(given.problems)]
     names = [name for name, _, _ in devices]
     if len(set(names)) < len(names):
         problems.append(rules.FLAGS_REFUSED.at("command line", "two devices have the same id"))
@@ -97,7 +97,7 @@ def estimated(
         given, [Device(id=name, backend=kind, free_bytes=size) for name, kind, size in devices]
     )
     run = parameters_of(given, shape_of(gguf))
-    problems += _unfit(given, gguf, run, placed)
+    problems += _refused(refusals(loaded(gguf).h, run, placed))
     if has_errors(problems):
         return nothing.with_diagnostics(problems[len(nothing.diagnostics) :])
     cpu = tuple(features) if features is not None else _features()
@@ -145,32 +145,8 @@ def _exact(sizes: Allocations) -> tuple[str, ...]:
     return tuple(fields)
 
 
-def _refused(given: ServerArguments) -> list[Diagnostic]:
-    return [rules.FLAGS_REFUSED.at("command line", problem) for problem in given.problems]
-
-
-def _unfit(
-    given: ServerArguments, gguf: GgufFacts, run: RunParameters, placed: Placement
-) -> list[Diagnostic]:
-    """What llama.cpp refuses for this model (src/llama-context.cpp:3821-3848)."""
-    found = []
-    if placed.split_mode == "tensor" and placed.devices:
-        why = "flash attention is off" if not run.flash_attn else refusal(loaded(gguf).h)
-        if why is not None:
-            summary = f"`--split-mode tensor` doesn't start: {why}"
-            found.append(rules.FLAGS_REFUSED.at("command line", summary))
-    if placed.split_mode == "row":
-        for device in placed.devices:
-            if device.backend not in SPLITS_ROWS:
-                summary = f"a `{device.backend}` device doesn't split rows, `{device.id}` is one"
-                found.append(rules.FLAGS_REFUSED.at("command line", summary))
-    if given.type_v not in ("f32", "f16", "bf16") and not run.flash_attn:
-        summary = f"V cache type `{given.type_v}` needs flash attention, which is off"
-        found.append(rules.FLAGS_REFUSED.at("command line", summary))
-    if loaded(gguf).h.is_mla and given.type_k != given.type_v:
-        summary = f"`{gguf.architecture}` keeps K and V in one cache: types must be equal"
-        found.append(rules.FLAGS_REFUSED.at("command line", summary))
-    return found
+def _refused(problems: Iterable[str]) -> list[Diagnostic]:
+    return [rules.FLAGS_REFUSED.at("command line", problem) for problem in problems]
 
 
 def _companions(
@@ -195,13 +171,8 @@ def _companions(
 def _companion(
     role: str, gguf: GgufFacts, run: RunParameters, placed: Placement, features: Sequence[str]
 ) -> tuple[tuple[str, int], ...]:
-    """A draft has the model's devices and shares, and layers and cache types of its own
-    (common/speculative.cpp:2446); a projector is on the first device."""
     if role == "draft":
-        whole = placed.replace(n_gpu_layers=ALL_LAYERS if placed.devices else 0, overrides=())
-        alone = run.replace(
-            n_outputs_max=run.n_seq_max, embedding=False, type_k="f16", type_v="f16"
-        )
+        alone, whole = draft_of(run, placed)
         return tuple((p.place, p.total) for p in allocations(gguf, alone, whole, features).places)
     if role == "mmproj":
         pool = placed.devices[0].id if placed.devices else HOST

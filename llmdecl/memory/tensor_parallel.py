@@ -5,7 +5,7 @@ leaves goes round from layer to layer; all that is not cut is on every device. R
 work buffers are not followed: every device counts them whole, so that those are bounds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, lcm
 
@@ -52,6 +52,23 @@ class Cut:
 
     weights: int
     kv_cache: int
+
+
+def refusals(
+    h: HParams, mode: str, devices: Iterable[tuple[str, str]], *, flash_attn: bool
+) -> Iterator[str]:
+    """Why llama.cpp does not start with a split mode (src/llama-model.cpp:360 and 1163,
+    src/llama-context.cpp:3821). `devices` are ids with backends, one at least."""
+    if mode == "row":
+        for name, backend in devices:
+            if backend not in SPLITS_ROWS:
+                yield f"`{name}` is a `{backend}` device"
+    if mode == "tensor":
+        why = refusal(h)
+        if why is not None:
+            yield why
+        if not flash_attn:
+            yield "flash attention is off"
 
 
 def refusal(h: HParams) -> str | None:

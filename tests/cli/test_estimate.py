@@ -69,7 +69,7 @@ def test_what_llama_server_would_refuse(capsys, smollm2, flags):
 
 @pytest.mark.parametrize(
     ("flags", "why"),
-    [("-sm row", "rows"), ("-sm tensor -fa off", "flash attention is off")],
+    [("-sm row", "`a` is a `cuda` device"), ("-sm tensor -fa off", "flash attention is off")],
 )
 def test_split_modes_that_do_not_start(capsys, smollm2, flags, why):
     """The engine would stop at these on such a device."""

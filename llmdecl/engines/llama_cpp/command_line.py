@@ -3,9 +3,10 @@
 Sources: common/arg.cpp, tools/server/server.cpp:140-172, server-context.cpp:41, 996.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from llmdecl.memory.graphs.hparams import HParams
 from llmdecl.memory.hparams import Shape
 from llmdecl.memory.model import (
     EXPERTS,
@@ -15,6 +16,7 @@ from llmdecl.memory.model import (
     expert_overrides,
 )
 from llmdecl.memory.parameters import run_parameters
+from llmdecl.memory.tensor_parallel import refusals as split_refusals
 
 ALL_LAYERS = 1 << 30
 
@@ -66,6 +68,7 @@ _SWITCHES: Mapping[str, tuple[str, bool]] = {
     "-dio": ("mapped", False), "--direct-io": ("mapped", False),
 }  # fmt: skip
 
+PLAIN_TYPES = frozenset({"f32", "f16", "bf16"})
 CACHE_TYPES = frozenset({"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"})
 
 
@@ -259,3 +262,26 @@ def parameters_of(found: ServerArguments, shape: Shape) -> RunParameters:
         pooling=pooling,  # type: ignore[arg-type]  # the words above
         flash_attn_auto=found.flash_attn == "auto",
     )
+
+
+def draft_of(run: RunParameters, placement: Placement) -> tuple[RunParameters, Placement]:
+    """A draft has the model's devices and shares, and layers and cache types of its own
+    (common/speculative.cpp:2446)."""
+    layers = ALL_LAYERS if placement.devices else 0
+    return (
+        run.replace(n_outputs_max=run.n_seq_max, embedding=False, type_k="f16", type_v="f16"),
+        placement.replace(n_gpu_layers=layers, overrides=()),
+    )
+
+
+def refusals(h: HParams, run: RunParameters, placement: Placement) -> Iterator[str]:
+    """Why llama.cpp would not start a model so (src/llama-context.cpp:3821-3848)."""
+    mode = placement.split_mode
+    kinds = [(device.id, device.backend) for device in placement.devices]
+    if kinds:
+        for why in split_refusals(h, mode, kinds, flash_attn=run.flash_attn):
+            yield f"`--split-mode {mode}` does not start: {why}"
+    if run.type_v not in PLAIN_TYPES and not run.flash_attn:
+        yield f"V cache type `{run.type_v}` needs flash attention, which is off"
+    if h.is_mla and run.type_k != run.type_v:
+        yield f"`{h.arch}` keeps K and V in one cache: types must be equal"

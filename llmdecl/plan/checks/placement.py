@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.engines.llama_cpp.placement import malformed_override
 from llmdecl.memory.allocations import loaded
-from llmdecl.memory.tensor_parallel import SPLITS_ROWS, refusal
+from llmdecl.memory.tensor_parallel import refusals
 from llmdecl.plan import rules
 from llmdecl.plan.sizes import is_expert
 from llmdecl.plan.subject import Subject
@@ -76,24 +76,11 @@ def _shares(subject: Subject) -> Iterator[Diagnostic]:
             f"{len(devices) - 1}",
         )
     if mode is not None and devices:
-        for why in _refuses(subject, mode.value):
+        kinds = [(device.id, device.backend) for device in devices]
+        h, flash = loaded(subject.gguf).h, subject.server.context.flash_attn.value
+        for why in refusals(h, mode.value, kinds, flash_attn=flash):
             summary = f"`split-mode` of `{subject.name}` is {mode.value}, and {why}"
             yield rules.SPLIT_MODE_UNSUPPORTED.at(mode.address, summary)
-
-
-def _refuses(subject: Subject, mode: str) -> Iterator[str]:
-    """Why llama.cpp stops with this mode (src/llama-model.cpp:360 and 1163,
-    src/llama-context.cpp:3821)."""
-    if mode == "row":
-        for device in subject.devices:
-            if device.backend not in SPLITS_ROWS:
-                yield f"`{device.id}` is a `{device.backend}` device"
-    if mode == "tensor":
-        why = refusal(loaded(subject.gguf).h)
-        if why is not None:
-            yield why
-        if not subject.server.context.flash_attn.value:
-            yield "flash attention is off"
 
 
 def _experts(subject: Subject) -> Iterator[Diagnostic]:
