@@ -50,8 +50,6 @@ def expanded_attention(
     row = row_size(F32, plain + head_v)
     k_nope = g.view_3d(both, plain, heads, n, row, row * heads)
     v = g.cont(g.view_3d(both, head_v, heads, n, row, row * heads))
-    if h.arch == "plm":
-        v = g.view_2d(v, head_v * heads, n, row_size(F32, head_v * heads))
     q, k_pe = g.rope(q, inp_pos, factors), g.rope(k_pe, inp_pos, factors)
     k = g.concat(k_nope, g.repeat_4d(k_pe, h.n_rot(), heads, n, 1), 0)
     return g.build_attn(inp, w.attn_output, None, q, k, v, il, wo_s=w.attn_output_s)
