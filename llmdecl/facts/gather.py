@@ -43,10 +43,10 @@ def gather(
     found += looked.problems
     weights: dict[str, WeightsFacts] = {}
     for source in wants.sources:
-        facts, problems = _weights(source, lock.weights.get(source.source), folders, base)
+        facts, problems = _weights(source, lock.weights.get(source.key), folders, base)
         found += problems
         if facts is not None:
-            weights[source.source] = facts
+            weights[source.key] = facts
     measured = read_measured(folders.state / "measured", spec.models)
     gathered = Facts(host=looked.host, engines=looked.engines, weights=weights, measured=measured)
     return gathered, found
@@ -90,7 +90,7 @@ def _engine_at_path(
     return facts, (*problems, rules.ENGINE_CHANGED.at(address, summary, notes=notes))
 
 
-def _identity(engine: EngineFacts | LockedEngine) -> tuple[str, str, str | None]:
+def _identity(engine: EngineFacts | LockedEngine) -> tuple[str | None, str, str | None]:
     """The binary alone is not enough: it may be a stub that loads the rest from libraries."""
     return engine.binary_sha256, engine.version, engine.commit
 
@@ -135,7 +135,7 @@ def _weights(
         return facts, problems
     if locked is None:
         missing = WeightsFacts(
-            source=want.source,
+            source=want.key,
             presence=Presence.MISSING,
             digest=None,
             found_sha256=None,
@@ -159,7 +159,7 @@ def _unlocked_file(
     else:
         presence = Presence.UNREADABLE if path.exists() else Presence.MISSING
     facts = WeightsFacts(
-        source=want.source,
+        source=want.key,
         presence=presence,
         digest=None,
         found_sha256=None,
@@ -187,7 +187,7 @@ def _locked_files(
         summary = f"`{want.source}` can't be read: {error.strerror or error}"
         problems = (rules.GGUF_UNREADABLE.at(want.address, summary, notes=(where,)),)
     facts = WeightsFacts(
-        source=want.source,
+        source=want.key,
         presence=presence,
         digest=locked.digest,
         found_sha256=sha256,

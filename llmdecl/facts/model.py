@@ -158,7 +158,8 @@ class EngineFacts(Value, kw_only=True, frozen=True):
     provider: str
     executable: str
     """`{store}/...` for an engine of the store, else an absolute path."""
-    binary_sha256: str
+    binary_sha256: str | None
+    """None for an engine that is built here, as long as it is not."""
     version: str
     build: int | None
     commit: str | None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
+from llmdecl.engines.llama_cpp.recipe import BuildRecipe
 from llmdecl.memory.model import MemoryPart as MemoryPart  # noqa: PLC0414  # part of a plan
 from llmdecl.values import Value
 
@@ -163,6 +164,8 @@ class EnginePlan(Value, frozen=True, kw_only=True):
     digest: str
     executable: Word
     version: str
+    recipe: BuildRecipe | None = None
+    """How it is built, when that is llmdecl's work."""
 
 
 class RouterPlan(Value, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from llmdecl.spec.address import address
 from llmdecl.spec.ports import model_ports
 from llmdecl.spec.schema import Draft, Mmproj, Model, Spec
 from llmdecl.store.model import Lock
+from llmdecl.store.wanted import named
 
 
 def choose_engine(name: str, model: Model, spec: Spec) -> Choice[str] | Diagnostic:
@@ -45,18 +46,6 @@ def choose_engine(name: str, model: Model, spec: Spec) -> Choice[str] | Diagnost
     return rules.ENGINE_UNCHOSEN.at(address("models", name), summary)
 
 
-def sources(name: str, model: Model) -> tuple[tuple[str, str], ...]:
-    """Every source of a model with its address: weights, draft, projector, adapters."""
-    found = [(model.source, address("models", name, "source"))]
-    if model.draft is not None:
-        found.append((model.draft.source, address("models", name, "draft", "source")))
-    if model.mmproj is not None:
-        found.append((model.mmproj.source, address("models", name, "mmproj", "source")))
-    for index, lora in enumerate(model.lora or ()):
-        found.append((lora.source, address("models", name, "lora", index, "source")))
-    return tuple(found)
-
-
 def resolve_model(
     name: str,
     spec: Spec,
@@ -68,7 +57,7 @@ def resolve_model(
 ) -> Resolved | None:
     """All of a model but its place; `None` for an unknown header, which is reported elsewhere."""
     model = spec.models[name]
-    pinned = [pinned_weights(source, at, facts, lock) for source, at in sources(name, model)]
+    pinned = [pinned_weights(each, facts, lock) for each in named(name, model)]
     weights, rest = pinned[0], pinned[1:]
     draft = rest.pop(0) if model.draft else None
     mmproj = rest.pop(0) if model.mmproj else None

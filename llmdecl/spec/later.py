@@ -5,12 +5,12 @@ from collections.abc import Mapping
 LATER_KEYS: Mapping[str, Mapping[str, str]] = {
     "Spec": {"emit": "further artefacts come with a later version"},
     "PypiEngine": {
-        "backends": "engines are built by a later version",
-        "architectures": "engines are built by a later version",
+        "backends": 'only engines with `provider = "source"` are built',
+        "architectures": 'only engines with `provider = "source"` are built',
     },
     "PathEngine": {
-        "backends": "engines are built by a later version",
-        "architectures": "engines are built by a later version",
+        "backends": 'only engines with `provider = "source"` are built',
+        "architectures": 'only engines with `provider = "source"` are built',
     },
     "Endpoint": {"tls": "put a TLS proxy in front, or use a unix socket"},
 }
@@ -18,7 +18,6 @@ LATER_KEYS: Mapping[str, Mapping[str, str]] = {
 
 LATER_CHOICES: Mapping[str, tuple[str, ...]] = {
     "llama.cpp": ("llamafile", "vllm", "command"),
-    "pypi": ("source", "nix"),
     "supervisord": ("systemd", "systemd-user"),
     "llmdecl": ("llama-server",),
     "openai": ("anthropic", "ollama"),

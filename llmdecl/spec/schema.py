@@ -199,7 +199,91 @@ class PathEngine(Table):
     path: Text = Field(description="its path; a relative one starts at the spec's folder")
 
 
-Engine = Annotated[PypiEngine | PathEngine, Field(discriminator="provider")]
+BuildBackend = Literal["cpu", "cuda", "hip", "metal", "rpc", "sycl", "vulkan"]
+
+
+class SourceEngine(Table):
+    """llama.cpp, built from source by `llmdecl build`."""
+
+    kind: Literal["llama.cpp"] = Field(description="the serving program")
+    provider: Literal["source"] = Field(description="built from source")
+    version: Annotated[str, StringConstraints(pattern=r"^b[0-9]{1,6}$")] | None = Field(
+        None, description="a release of llama.cpp: `b10434`; or `commit`, or `source`"
+    )
+    commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = Field(
+        None, description="a commit of llama.cpp, all 40 digits"
+    )
+    source: Text | None = Field(
+        None,
+        description="an archive of its tree: `https://...`, `file:PATH` or `pypi:NAME==VERSION`, a "
+        "source distribution that carries it, such as `pypi:llama-cpp-python==0.3.36`",
+    )
+    backends: Annotated[tuple[BuildBackend, ...], Field(min_length=1)] | None = Field(
+        None, description="ggml backends beside the CPU's; default: what the host's devices need"
+    )
+    architectures: tuple[Text, ...] | None = Field(
+        None, description="such as `sm_86` or `gfx1100`; default: those of the host's devices"
+    )
+    cpu: Literal["dispatch", "native", "baseline"] | None = Field(
+        None,
+        description="`dispatch`, the default, chooses among variants when it runs; `native` is for "
+        "this processor only; `baseline` for every x86-64",
+    )
+    options: Mapping[str, Text] | None = Field(
+        None, description='further CMake options: `{ GGML_CUDA_FORCE_MMQ = "ON" }`'
+    )
+
+
+class NixEngine(Table):
+    """llama.cpp as Nix builds it, or has it in its store."""
+
+    kind: Literal["llama.cpp"] = Field(description="the serving program")
+    provider: Literal["nix"] = Field(description="a package of Nix")
+    package: Text = Field(
+        description="a flake reference, `nixpkgs#llama-cpp-vulkan`; an attribute of `<nixpkgs>`, "
+        "`llama-cpp`; or a path in the Nix store"
+    )
+
+
+Engine = Annotated[
+    PypiEngine | PathEngine | SourceEngine | NixEngine, Field(discriminator="provider")
+]
+
+
+class HfSource(Table):
+    """Hugging Face, or what stands in for it."""
+
+    endpoint: Text | None = Field(
+        None, description="its address; default `HF_ENDPOINT`, else `https://huggingface.co`"
+    )
+    token_file: Text | None = Field(
+        None,
+        description="absolute path of a file with the token for gated repositories; default: "
+        "`HF_TOKEN`, else the file that `hf auth login` writes",
+    )
+
+
+class OllamaSource(Table):
+    """Ollama's store on this machine, and its registry."""
+
+    models_dir: Text | None = Field(
+        None, description="absolute path of its store; default: `OLLAMA_MODELS`, else where it is"
+    )
+    endpoint: Text | None = Field(
+        None, description="the registry's address; default `https://registry.ollama.ai`"
+    )
+
+
+class Sources(Table):
+    """How sources are reached. Nothing of it is pinned: the lock names no address."""
+
+    hf: HfSource | None = Field(None, description="Hugging Face")
+    ollama: OllamaSource | None = Field(None, description="Ollama")
+    adopt: bool | None = Field(
+        None,
+        description="use files that Hugging Face's cache, LM Studio or Ollama have here already; "
+        "default true",
+    )
 
 
 class Sampling(Table):
@@ -230,7 +314,9 @@ class Sampling(Table):
 class Mmproj(Table):
     """A projector: what turns images and sound into tokens of the model."""
 
-    source: Text = Field(description="where it is: `file:` or `pypi:`")
+    source: Text = Field(
+        description="where it is, as a model's `source`; the projector of the repository"
+    )
     quantization: Text | None = Field(
         None, description="such as `F16`; checked against the file's tensors"
     )
@@ -242,7 +328,7 @@ class Mmproj(Table):
 class Draft(Table):
     """A small model of the same vocabulary that proposes tokens."""
 
-    source: Text = Field(description="where its weights are: `file:` or `pypi:`")
+    source: Text = Field(description="where its weights are, as a model's `source`")
     quantization: Text | None = Field(
         None, description="such as `Q8_0`; checked against the file's tensors"
     )
@@ -258,7 +344,7 @@ class Draft(Table):
 class Lora(Table):
     """An adapter, applied at `scale` (default 1)."""
 
-    source: Text = Field(description="where the adapter is: `file:` or `pypi:`")
+    source: Text = Field(description="where the adapter is, as a model's `source`")
     scale: Annotated[float, Field(ge=-100, le=100)] | None = Field(
         None, description="how strongly it is applied; default 1"
     )
@@ -431,10 +517,13 @@ class Model(ModelSettings):
     """One model: where its weights come from and how it is served."""
 
     source: Text = Field(
-        description="where its weights are: `file:PATH` or `pypi:NAME==VERSION/PATH/IN/WHEEL`"
+        description="where its weights are: `file:PATH`, `hf:OWNER/REPO[@REVISION][/FILE]`, "
+        "`https://...`, `ollama:NAME[:TAG]` or `pypi:NAME==VERSION/PATH/IN/WHEEL`"
     )
     quantization: Text | None = Field(
-        None, description="such as `Q5_K_M`; checked against the file's tensors"
+        None,
+        description="such as `Q5_K_M`; picks the file in a repository, and is checked against its "
+        "tensors",
     )
     aliases: tuple[Text, ...] | None = Field(
         None, description="further names that requests may use"
@@ -501,6 +590,7 @@ class Spec(Table):
         description="of this language: 1"
     )
     host: Host | None = Field(None, description="what the stack runs on; left out: detected")
+    sources: Sources | None = Field(None, description="how sources are reached")
     engines: Mapping[str, Engine] = Field(description="serving programs, by a name of your own")
     defaults: ModelSettings | None = Field(
         None, description="keys for every model; a model's own key wins"

