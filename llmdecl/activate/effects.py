@@ -69,6 +69,7 @@ ENGINE: Mapping[str, Effect] = {
     "digest": Effect.ENGINE,
     "executable": Effect.ENGINE,
     "version": Effect.NONE,  # words; the digest is what runs
+    "recipe": Effect.NONE,  # the digest says it
 }
 
 ROUTER: Mapping[str, Effect] = {

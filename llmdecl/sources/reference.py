@@ -21,6 +21,9 @@ FORMS = (
 Role = Literal["model", "draft", "mmproj", "lora"]
 """What the weights are to the model that names them."""
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Hosts that `http:` is taken for."""
+
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 # one exact version by PEP 440, in the spellings that its appendix B admits
 _VERSION = re.compile(
@@ -153,7 +156,7 @@ def _https(text: str) -> HttpsReference:
         raise ValueError(f"`{text}` names no file on a web server")
     if parts.username or parts.password:
         raise ValueError(f"the URL at `{host}` holds a password, which a spec must not; use netrc")
-    if parts.scheme == "http" and host not in ("localhost", "127.0.0.1", "::1"):
+    if parts.scheme == "http" and host not in LOOPBACK:
         raise ValueError(f"`{text}` is not encrypted; `http:` is for this machine only")
     if not hash_:
         return HttpsReference(url, None)

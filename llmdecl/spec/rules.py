@@ -352,6 +352,27 @@ DEVICE_TWICE = Rule(
     """Two declared devices have one `uuid`, or one `pci` address and no two `uuid`s that tell them
 apart (MIG instances have those): its memory would be given away twice.""",
 )
+ENGINE_TREE = Rule(
+    "LD160",
+    "engine-tree-unclear",
+    _E,
+    """An engine with `provider = "source"` is built of one tree: `version` names a release of
+llama.cpp, `commit` a commit, `source` an archive that carries the tree. Exactly one of them.""",
+)
+RELATIVE_SOURCE_PATH = Rule(
+    "LD161",
+    "relative-source-path",
+    _E,
+    """Paths in `[sources]` are the machine's and not the spec's, so they are absolute:
+`/run/secrets/hf-token`, `/var/lib/ollama/models`. `~` is not expanded.""",
+)
+BAD_SOURCE_ENDPOINT = Rule(
+    "LD162",
+    "bad-source-endpoint",
+    _E,
+    """The endpoint of a source is the `https://HOST[:PORT][/PATH]` of a mirror; `http://` is taken
+for this machine only, because tokens go there. It holds no password, query or fragment.""",
+)
 
 RULES: tuple[Rule, ...] = (
     UNREADABLE,
@@ -402,6 +423,9 @@ RULES: tuple[Rule, ...] = (
     UNUSED_ENGINE,
     BAD_DEVICE_ENDPOINT,
     DEVICE_TWICE,
+    ENGINE_TREE,
+    RELATIVE_SOURCE_PATH,
+    BAD_SOURCE_ENDPOINT,
 )
 
 OF_A_KEY = frozenset(

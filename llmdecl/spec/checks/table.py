@@ -3,12 +3,23 @@
 from collections.abc import Callable, Iterator
 
 from llmdecl.diagnostics import Diagnostic
-from llmdecl.spec.checks import endpoints, engines, host, models, names, router, settings, strings
+from llmdecl.spec.checks import (
+    endpoints,
+    engines,
+    host,
+    models,
+    names,
+    router,
+    settings,
+    sources,
+    strings,
+)
 from llmdecl.spec.schema import Spec
 
 CHECKS: tuple[Callable[[Spec], Iterator[Diagnostic]], ...] = (
     names.check,
     host.check,
+    sources.check,
     engines.check,
     models.check,
     settings.check,
