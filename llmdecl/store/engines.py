@@ -16,9 +16,9 @@ from llmdecl.store.partial import Workplace
 from llmdecl.store.progress import Item, Progress
 from llmdecl.store.rules import BAD_SOURCE, FILE_ABSENT, FILE_CHANGED, FILE_MISSING
 from llmdecl.store.store import Store
+from llmdecl.store.suppliers.supplier import damaged
 from llmdecl.store.tools import Tools
 from llmdecl.store.wanted import WantedEngine
-from llmdecl.store.weights import damaged
 
 Pinned = tuple[LockedEngine, tuple[Diagnostic, ...]]
 

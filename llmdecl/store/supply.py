@@ -15,7 +15,7 @@ from llmdecl.diagnostics import Diagnostic
 from llmdecl.paths import Folders
 from llmdecl.sources.pip import Pip
 from llmdecl.spec.ports import model_ports
-from llmdecl.spec.schema import PathEngine, Spec
+from llmdecl.spec.schema import PathEngine, Sources, Spec
 from llmdecl.store import jobs
 from llmdecl.store.changes import Change, behind, pins, ports, weights_bytes
 from llmdecl.store.engines import Engines
@@ -24,6 +24,7 @@ from llmdecl.store.model import Lock, LockedEngine, LockedWeights
 from llmdecl.store.progress import Progress, Silent
 from llmdecl.store.rules import LOCK_STALE
 from llmdecl.store.store import Store
+from llmdecl.store.suppliers.supplier import Room
 from llmdecl.store.tools import Tools, real_tools
 from llmdecl.store.wanted import WantedEngine, WantedSource, chosen, wanted
 from llmdecl.store.weights import Weights, matches
@@ -50,7 +51,7 @@ def lock_stack(
     update_sources, update_engines, problems = chosen(wants, update)
     if problems:
         return former, problems
-    weights, engines, pip = _room(base, folders, progress, tools)
+    weights, engines, pip = _room(spec, base, folders, progress, tools)
 
     def pin_source(want: WantedSource) -> tuple[str, LockedWeights, Diagnostics]:
         renewed = want.key in update_sources
@@ -89,7 +90,7 @@ def fetch_stack(
 ) -> Diagnostics:
     """Bring what the lock names and the store lacks, and verify what is there."""
     wants = wanted(spec)
-    weights, engines, pip = _room(base, folders, progress, tools)
+    weights, engines, pip = _room(spec, base, folders, progress, tools)
     stale: list[Diagnostic] = []
     work: list[Job[Diagnostics]] = []
     for want in wants.engines:
@@ -116,7 +117,7 @@ def stale(
     if lock is None:
         return (Change("+", "llmdecl.lock", "does not exist"),)
     wants = wanted(spec)
-    weights, engines, pip = _room(base, folders, None, tools)
+    weights, engines, pip = _room(spec, base, folders, None, tools)
     found = [*behind(wants, lock), *ports(lock, model_ports(spec, lock.ports))]
 
     def look(address: str, work: Callable[[], object]) -> None:
@@ -170,10 +171,11 @@ def missing(spec: Spec, lock: Lock, folders: Folders) -> tuple[Missing, ...]:
 
 
 def _room(
-    base: Path, folders: Folders, progress: Progress | None, tools: Tools | None
+    spec: Spec, base: Path, folders: Folders, progress: Progress | None, tools: Tools | None
 ) -> tuple[Weights, Engines, Pip]:
     tools = tools or real_tools(folders)
     store, pip, told = Store(folders.store, tools.digest), Pip(), progress or Silent()
     with suppress(OSError):  # a store that can't be written may still hold all that is needed
         store.sweep()
-    return Weights(store, pip, tools, base, told), Engines(store, pip, tools, base, told), pip
+    room = Room(store, pip, tools, base, told, spec.sources or Sources())
+    return Weights(room), Engines(store, pip, tools, base, told), pip

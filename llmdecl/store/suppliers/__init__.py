@@ -1,0 +1,1 @@
+"""Supplying weights: one module a kind of source, each with `pin`, `bring` and `holds`."""

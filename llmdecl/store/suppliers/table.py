@@ -1,0 +1,14 @@
+"""Every kind of source."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from llmdecl.sources.reference import FileReference, PypiReference, Reference
+from llmdecl.store.suppliers import file, pypi
+from llmdecl.store.suppliers.supplier import Supplier
+
+SUPPLIERS: Mapping[type[Reference], Supplier[Any]] = {
+    FileReference: file.SUPPLIER,
+    PypiReference: pypi.SUPPLIER,
+}
+"""By the class of reference."""
