@@ -6,9 +6,9 @@ from llmdecl.engines.flags import FlagTable
 from llmdecl.facts.model import EngineDevice, Facts, GgufFacts, OtherWeights, Presence
 from llmdecl.plan.model import EnginePlan, Root, Word
 from llmdecl.spec.schema import Engine
-from llmdecl.store.changes import pins
 from llmdecl.store.layout import engine_executable, weights_file
 from llmdecl.store.model import Lock
+from llmdecl.store.pins import pins
 from llmdecl.store.wanted import Named, WantedEngine
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llmdecl.spec.address import address
-from llmdecl.spec.schema import PathEngine, PypiEngine
 from llmdecl.store.model import Lock, LockedEngine, LockedWeights
-from llmdecl.store.wanted import Wanted, WantedEngine
+from llmdecl.store.pins import describe_engine, pins
+from llmdecl.store.wanted import Wanted
 from llmdecl.units import format_bytes
 
 
@@ -31,13 +31,6 @@ def short(digest: str) -> str:
 def weights_bytes(weights: LockedWeights) -> int:
     """Size of all parts."""
     return sum(file.size_bytes for file in weights.files)
-
-
-def describe_engine(engine: LockedEngine) -> str:
-    """Package and version, or the path."""
-    if engine.package is None:
-        return f"{engine.executable} ({engine.version})"
-    return f"{engine.package.name} {engine.package.version}"
 
 
 def compare(before: Lock, after: Lock) -> tuple[Change, ...]:
@@ -90,27 +83,6 @@ def ports(before: Lock, after: Mapping[str, int]) -> Iterator[Change]:
             yield Change("-", what, f"port {old}, no longer needed")
         elif old != new:
             yield Change("~", what, f"port {old} -> {new}")
-
-
-def pins(wants: WantedEngine, locked: LockedEngine) -> bool:
-    """Whether the lock's entry is for what the spec names."""
-    engine = wants.engine
-    if locked.kind != engine.kind or locked.provider != engine.provider:
-        return False
-    if isinstance(engine, PypiEngine):
-        from llmdecl.sources.reference import normalise_package
-
-        package = locked.package
-        return (
-            package is not None
-            and (package.name, package.version)
-            == (
-                normalise_package(engine.package),
-                engine.version,
-            )
-            and locked.digest == package.file.sha256
-        )
-    return isinstance(engine, PathEngine) and locked.executable == engine.path
 
 
 def behind(wants: Wanted, lock: Lock) -> tuple[Change, ...]:

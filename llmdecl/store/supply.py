@@ -15,13 +15,15 @@ from llmdecl.diagnostics import Diagnostic
 from llmdecl.paths import Folders
 from llmdecl.sources.pip import Pip
 from llmdecl.spec.ports import model_ports
-from llmdecl.spec.schema import PathEngine, Sources, Spec
+from llmdecl.spec.schema import Sources, Spec
 from llmdecl.store import jobs
-from llmdecl.store.changes import Change, behind, pins, ports, weights_bytes
+from llmdecl.store.changes import Change, behind, ports, weights_bytes
 from llmdecl.store.engines import Engines
 from llmdecl.store.jobs import Job
 from llmdecl.store.model import Lock, LockedEngine, LockedWeights
+from llmdecl.store.pins import pins
 from llmdecl.store.progress import Progress, Silent
+from llmdecl.store.providers.table import PROVIDERS
 from llmdecl.store.rules import LOCK_STALE
 from llmdecl.store.store import Store
 from llmdecl.store.suppliers.supplier import Room
@@ -126,7 +128,8 @@ def stale(
 
     for want in wants.engines:
         engine = lock.engines.get(want.name)
-        if engine is not None and pins(want, engine) and isinstance(want.engine, PathEngine):
+        provider = PROVIDERS.get(want.engine.provider)
+        if engine is not None and pins(want, engine) and provider and provider.is_local:
             look(want.address, partial(engines.pin, want, engine, update=False))
     for source in wants.sources:
         locked = lock.weights.get(source.key)
@@ -156,11 +159,10 @@ def missing(spec: Spec, lock: Lock, folders: Folders) -> tuple[Missing, ...]:
     found = []
     for want in wants.engines:
         engine = lock.engines.get(want.name)
-        if engine is not None and engine.package is not None:
-            folder = store.engine_folder(engine.digest, engine.package)
-            if not folder.is_dir():
-                size = engine.package.file.size_bytes
-                found.append(Missing(want.address, size, None))
+        provider = PROVIDERS.get(engine.provider) if engine is not None else None
+        size = provider.missing(store, engine) if provider and engine is not None else None
+        if size is not None:
+            found.append(Missing(want.address, size, None))
     for source in wants.sources:
         locked = lock.weights.get(source.key)
         if locked is not None and not store.has_weights(locked.digest):
@@ -178,4 +180,4 @@ def _room(
     with suppress(OSError):  # a store that can't be written may still hold all that is needed
         store.sweep()
     room = Room(store, pip, tools, base, told, spec.sources or Sources())
-    return Weights(room), Engines(store, pip, tools, base, told), pip
+    return Weights(room), Engines(room), pip

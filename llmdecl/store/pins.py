@@ -1,0 +1,35 @@
+"""Whether a pin of the lock is for what the spec says, by provider. Pure."""
+
+from llmdecl.sources.reference import normalise_package
+from llmdecl.spec.schema import PathEngine, PypiEngine
+from llmdecl.store.model import LockedEngine
+from llmdecl.store.wanted import WantedEngine
+
+
+def pins(want: WantedEngine, locked: LockedEngine) -> bool:
+    """Whether the lock's entry is for what the spec names."""
+    engine = want.engine
+    if locked.kind != engine.kind or locked.provider != engine.provider:
+        return False
+    match engine:
+        case PathEngine():
+            return locked.executable == engine.path
+        case PypiEngine():
+            return _pins_wheel(engine, locked)
+        case _:
+            return False
+
+
+def _pins_wheel(engine: PypiEngine, locked: LockedEngine) -> bool:
+    package = locked.package
+    if package is None or locked.digest != package.file.sha256:
+        return False
+    wanted = normalise_package(engine.package), engine.version
+    return (package.name, package.version) == wanted
+
+
+def describe_engine(engine: LockedEngine) -> str:
+    """Package and version, or the path."""
+    if engine.package is None:
+        return f"{engine.executable} ({engine.version})"
+    return f"{engine.package.name} {engine.package.version}"

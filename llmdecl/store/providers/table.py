@@ -1,0 +1,12 @@
+"""Every provider of engines, by the word of the spec."""
+
+from collections.abc import Mapping
+
+from llmdecl.store.providers.path import PATH
+from llmdecl.store.providers.provider import Provider
+from llmdecl.store.providers.pypi import PYPI
+
+PROVIDERS: Mapping[str, Provider] = {
+    "path": PATH,
+    "pypi": PYPI,
+}
