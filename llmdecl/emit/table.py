@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from llmdecl.diagnostics import Diagnostic, has_errors
-from llmdecl.emit import llama_swap, router, supervisord
+from llmdecl.emit import llama_swap, router, supervisord, systemd
 from llmdecl.emit.artefact import ArtefactSet
 from llmdecl.emit.dialects import llama_swap as llama_swap_text
 from llmdecl.emit.dialects import supervisord as supervisord_text
+from llmdecl.emit.dialects import systemd as systemd_text
 from llmdecl.emit.losses import losses
 from llmdecl.emit.rules import UNWRITABLE
 from llmdecl.plan.model import ModelPlan, Plan
@@ -17,8 +18,18 @@ EMITTERS: Mapping[str, Emitter] = {
     "llama-swap": llama_swap.emit,
     "llmdecl": router.emit,
     "supervisord": supervisord.emit,
+    "systemd": systemd.emit_system,
+    "systemd-user": systemd.emit_user,
 }
 """By what the spec calls them: kinds of router and of manager."""
+
+
+REFUSED: Mapping[str, Callable[[str], str | None]] = {
+    "supervisord": supervisord_text.refused,
+    "systemd": systemd_text.refused_setting,
+    "systemd-user": systemd_text.refused,
+}
+"""By manager, what of a text its configuration can't carry."""
 
 
 def emit_plan(plan: Plan) -> tuple[ArtefactSet, tuple[Diagnostic, ...]]:
@@ -36,8 +47,8 @@ def emit_plan(plan: Plan) -> tuple[ArtefactSet, tuple[Diagnostic, ...]]:
 def _unwritable(plan: Plan) -> Iterator[Diagnostic]:
     """Texts that the language of whoever starts models can't carry."""
     swaps = plan.router.kind == "llama-swap"
-    whose = "llama-swap" if swaps else "supervisord"
-    refused = llama_swap_text.refused_word if swaps else supervisord_text.refused
+    whose = "llama-swap" if swaps else plan.manager
+    refused = llama_swap_text.refused_word if swaps else REFUSED[plan.manager]
     for model in plan.models:
         for text, address in _words(model):
             problem = refused(text)
@@ -49,9 +60,10 @@ def _unwritable(plan: Plan) -> Iterator[Diagnostic]:
             if problem is not None:
                 summary = f"`{model.name}` has {problem} in {alias!r}, which {whose} can't carry"
                 yield UNWRITABLE.at(f"{model.address}.aliases", summary)
-    problem = supervisord_text.refused(plan.router.path or "")
+    problem = REFUSED[plan.manager](plan.router.path or "")
     if problem is not None:
-        yield UNWRITABLE.at("router.path", f"the path has {problem}, which supervisord can't carry")
+        summary = f"the path has {problem}, which {plan.manager} can't carry"
+        yield UNWRITABLE.at("router.path", summary)
 
 
 def _words(model: ModelPlan) -> Iterator[tuple[str, str]]:

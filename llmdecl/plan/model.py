@@ -258,7 +258,7 @@ class Plan(Value, frozen=True, kw_only=True):
 
     schema: int = 1
     host: str
-    manager: Literal["supervisord"]
+    manager: Literal["supervisord", "systemd", "systemd-user"]
     engines: tuple[EnginePlan, ...]
     models: tuple[ModelPlan, ...]
     endpoints: tuple[EndpointPlan, ...]

@@ -68,7 +68,7 @@ def resolve_model(
         pick,
         weights.gguf,
         model=Choice(weights.word, weights.address, "the pinned weights"),
-        socket=socket_name(name),
+        socket=socket_name(name, spec.manager.kind if spec.manager else None),
         port=model_ports(spec, lock.ports).get(name),
         cores=host.cores,
         draft=_draft(name, model.draft, draft),
@@ -102,8 +102,13 @@ def resolve_model(
     )
 
 
-def socket_name(model: str) -> str:
-    """A file name in the run folder: short, because paths of sockets must be, whatever the name."""
+def socket_name(model: str, manager: str | None) -> str:
+    """Below the run folder: short, because paths of sockets must be, whatever the name.
+
+    A unit of systemd has a folder of its own there, and the longest name leaves room.
+    """
+    if manager in ("systemd", "systemd-user"):
+        return f"{model}/model.sock"
     return f"{hashlib.sha256(model.encode()).hexdigest()[:12]}.sock"
 
 

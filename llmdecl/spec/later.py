@@ -18,7 +18,6 @@ LATER_KEYS: Mapping[str, Mapping[str, str]] = {
 
 LATER_CHOICES: Mapping[str, tuple[str, ...]] = {
     "llama.cpp": ("llamafile", "vllm", "command"),
-    "supervisord": ("systemd", "systemd-user"),
     "llmdecl": ("llama-server",),
     "openai": ("anthropic", "ollama"),
 }

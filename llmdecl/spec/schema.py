@@ -551,7 +551,11 @@ class Endpoint(Table):
 class Manager(Table):
     """What keeps the processes."""
 
-    kind: Literal["supervisord"] | None = Field(None, description="default `supervisord`")
+    kind: Literal["supervisord", "systemd", "systemd-user"] | None = Field(
+        None,
+        description="default `supervisord`; `systemd`: the system's, every model confined; "
+        "`systemd-user`: your own",
+    )
 
 
 class Router(Table):

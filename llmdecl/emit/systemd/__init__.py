@@ -1,0 +1,34 @@
+"""systemd: one service a model, started by the router; services for the router, a target, a slice.
+
+Measured behaviour behind this: sockets, sandboxes and NixOS' switch-to-configuration; the unit text
+holds no path of a generation, so an unchanged model's unit is unchanged bytes.
+"""
+
+from llmdecl.emit.artefact import Artefact, ArtefactSet
+from llmdecl.emit.systemd import access, model, names, router, stack
+from llmdecl.emit.systemd.mode import SYSTEM, USER, Mode
+from llmdecl.plan.model import Plan
+
+
+def emit_system(plan: Plan) -> ArtefactSet:
+    """Units for the system's manager, the account they run as, and what the router may do."""
+    return (
+        *_units(plan, SYSTEM),
+        Artefact(path="polkit/llmdecl.rules", text=access.polkit(plan)),
+        Artefact(path="sysusers/llmdecl.conf", text=access.sysusers()),
+    )
+
+
+def emit_user(plan: Plan) -> ArtefactSet:
+    """Units for a user's own manager."""
+    return _units(plan, USER)
+
+
+def _units(plan: Plan, mode: Mode) -> ArtefactSet:
+    units = {
+        names.SLICE: stack.slice_(plan),
+        names.TARGET: stack.target(mode),
+        names.ROUTER: router.service(plan, mode),
+        **{names.of_model(each.name): model.service(each, plan, mode) for each in plan.models},
+    }
+    return tuple(Artefact(path=f"systemd/{name}", text=text) for name, text in units.items())

@@ -1,0 +1,21 @@
+"""What units are called. A model's name is made of characters that a unit's may have."""
+
+TARGET = "llmdecl.target"
+SLICE = "llmdecl.slice"
+ROUTER = "llmdecl-router.service"
+ACCOUNT = "llmdecl"
+"""User and group that everything of the system's stack runs as."""
+
+OWN = "llmdecl"
+"""The folder below `/run`, `/var/lib`, `/var/cache` and `/etc`."""
+
+
+def of_model(name: str) -> str:
+    """The service of a model."""
+    return f"llmdecl-model-{name}.service"
+
+
+def runtime_folder(name: str) -> str:
+    """Below `/run`: a model's own, emptied between runs. Nobody owns the parent, whose owner would
+    take every model's socket along when it stops."""
+    return f"{OWN}/{name}"

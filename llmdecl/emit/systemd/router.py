@@ -1,0 +1,67 @@
+"""The router's service: it starts and stops models through the manager, and nothing else."""
+
+import hashlib
+from collections.abc import Iterator
+
+from llmdecl.emit import router as router_json
+from llmdecl.emit.dialects.systemd import section
+from llmdecl.emit.systemd import names, sandbox
+from llmdecl.emit.systemd.mode import OUR_PROGRAM, Mode
+from llmdecl.emit.systemd.sandbox import Directive
+from llmdecl.plan.model import Plan, Root
+
+STOP_S = 3605
+"""Bounds a router that hangs: it ends by itself after its `drain-timeout`, at most an hour."""
+
+
+def service(plan: Plan, mode: Mode) -> str:
+    """The whole unit."""
+    return "\n".join(
+        (
+            section("Unit", _unit(plan)),
+            section("Service", _service(plan, mode)),
+        )
+    )
+
+
+def _unit(plan: Plan) -> Iterator[Directive]:
+    yield "Description", "llmdecl: router"
+    yield "PartOf", names.TARGET
+    yield "After", "network.target dbus.service"
+    yield "StartLimitIntervalSec", "60"
+    yield "StartLimitBurst", "10"
+    text = router_json.emit(plan)[0].text
+    yield "X-Reload-Triggers", hashlib.sha256(text.encode()).hexdigest()
+
+
+def _service(plan: Plan, mode: Mode) -> Iterator[Directive]:
+    manager = "systemd-user" if mode.user else "systemd"
+    yield "Type", "exec"
+    yield "Slice", names.SLICE
+    if not mode.user:
+        yield "User", names.ACCOUNT
+        yield "Group", names.ACCOUNT
+        yield "SupplementaryGroups", "systemd-journal"
+    folders = f"--run {mode.roots[Root.RUN]} --measured {mode.roots[Root.STATE]}/measured"
+    command = f"{OUR_PROGRAM} router {mode.settings}/router.json --manager {manager} {folders}"
+    yield "ExecStart", command
+    yield "ExecReload", "/bin/kill -HUP $MAINPID"
+    yield "Restart", "on-failure"
+    yield "RestartSec", "1"
+    yield "TimeoutStopSec", str(STOP_S)
+    yield "KillMode", "mixed"
+    yield "RuntimeDirectory", f"{names.OWN}/.router"
+    yield "RuntimeDirectoryMode", "0750"
+    if not mode.user:
+        yield "StateDirectory", f"{names.OWN}/measured"
+    yield "UMask", "0007"
+    for endpoint in plan.endpoints:
+        if endpoint.api_keys_file is not None:
+            yield "LoadCredential", f"{endpoint.name}.keys:{endpoint.api_keys_file}"
+    yield from sandbox.closed(mode)
+    yield from sandbox.users(mode, private=False)
+    yield from sandbox.network(reaches=True)
+    yield from sandbox.devices(frozenset())
+    yield from sandbox.calls(resources=False)
+    yield "MemoryDenyWriteExecute", "yes"
+    yield "ProcSubset", "pid"
