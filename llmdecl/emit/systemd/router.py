@@ -10,6 +10,8 @@ from llmdecl.emit.systemd.mode import OUR_PROGRAM, Mode
 from llmdecl.emit.systemd.sandbox import Directive
 from llmdecl.plan.model import Plan, Root
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 STOP_S = 3605
 """Bounds a router that hangs: it ends by itself after its `drain-timeout`, at most an hour."""
 
@@ -59,8 +61,11 @@ def _service(plan: Plan, mode: Mode) -> Iterator[Directive]:
         if endpoint.api_keys_file is not None:
             yield "LoadCredential", f"{endpoint.name}.keys:{endpoint.api_keys_file}"
     yield from sandbox.closed(mode)
-    yield from sandbox.users(mode, private=False)
+    yield from sandbox.users(mode, private=True)
     yield from sandbox.network(reaches=True)
+    if all(each.listen.host in LOOPBACK for each in plan.endpoints if each.listen.path is None):
+        yield "IPAddressDeny", "any"
+        yield "IPAddressAllow", "localhost"
     yield from sandbox.devices(frozenset())
     yield from sandbox.calls(resources=False)
     yield "MemoryDenyWriteExecute", "yes"
