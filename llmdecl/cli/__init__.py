@@ -36,6 +36,7 @@ VERBS: Mapping[str, str] = {
     "fit": "Say what this machine can run: quantizations, contexts, placement, margin.",
     "schema": "Print the spec's JSON Schema, for editors.",
     "router": "Run the router (called by the manager).",
+    "ready": "Wait for a model or a device (called by units).",
 }
 """Every verb and its line in `--help`. The module `llmdecl.cli.VERB` has its `command`."""
 

@@ -1,8 +1,12 @@
 """`llmdecl router`: the process that serves endpoints."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from llmdecl.router.app import Manager
 
 
 @click.command("router")
@@ -17,19 +21,26 @@ import click
 @click.option(
     "--logs",
     type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder of the models' logs.",
+    help="Folder of the models' logs, where the manager writes any.",
+)
+@click.option(
+    "--manager",
+    type=click.Choice(("supervisord", "systemd", "systemd-user")),
+    default="supervisord",
+    help="Who keeps the models.",
 )
 @click.option(
     "--measured",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for what models really took; later plans read it.",
 )
-def command(config: Path, run_dir: Path, logs: Path, measured: Path | None) -> int:
+def command(
+    config: Path, run_dir: Path, logs: Path | None, measured: Path | None, manager: "Manager"
+) -> int:
     """Run the router in the foreground; the manager calls this.
 
     TERM drains and exits, the models live on. HUP reloads ROUTER.JSON.
     """
     from llmdecl.router.app import Places, run
 
-    return run(Places(config, run_dir.absolute(), logs, measured))
+    return run(Places(config, run_dir.absolute(), logs, measured, manager))

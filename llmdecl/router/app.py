@@ -14,9 +14,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal, get_args
 
 from llmdecl.router.adoption import adopt
-from llmdecl.router.config import ModelConfig
+from llmdecl.router.config import ModelConfig, RouterConfig
 from llmdecl.router.control import AnotherRouterError, Control
 from llmdecl.router.lifecycle import Keeper, Tally
 from llmdecl.router.measurements import keep
@@ -27,8 +28,12 @@ from llmdecl.router.reload import ConfigError, Reloader, read_config
 from llmdecl.router.resident import Resident
 from llmdecl.router.server import Server
 from llmdecl.router.status import status
+from llmdecl.router.systemd_world import SystemdWorld
 
 log = logging.getLogger("llmdecl.router")
+
+Manager = Literal["supervisord", "systemd", "systemd-user"]
+MANAGERS = get_args(Manager)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +42,18 @@ class Places:
 
     config: Path
     run: Path
-    logs: Path
+    logs: Path | None = None
+    """Where supervisord writes what models say; with systemd the journal has it."""
     measured: Path | None = None
     """Where measurements are kept; without it they are not."""
+    manager: Manager = "supervisord"
+
+    @property
+    def control(self) -> Path:
+        """The router's own socket: systemd removes a unit's folder with the unit."""
+        return self.run / (
+            "router.sock" if self.manager == "supervisord" else ".router/router.sock"
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,13 +61,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m llmdecl.router", allow_abbrev=False)
     parser.add_argument("--config", type=Path, required=True, help="router.json")
     parser.add_argument("--run", type=Path, required=True, help="folder of the sockets")
-    parser.add_argument("--logs", type=Path, required=True, help="folder of the models' logs")
+    parser.add_argument("--logs", type=Path, help="folder of the models' logs")
+    parser.add_argument("--manager", choices=MANAGERS, default="supervisord")
     parser.add_argument("--measured", type=Path, help="folder for what models really took")
     try:
         options = parser.parse_args(arguments)
     except SystemExit as leave:
         return 0 if leave.code == 0 else 64
-    return run(Places(options.config, options.run.absolute(), options.logs, options.measured))
+    places = Places(
+        options.config, options.run.absolute(), options.logs, options.measured, options.manager
+    )
+    return run(places)
 
 
 def run(places: Places) -> int:
@@ -86,14 +104,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(places: Places) -> None:
     config, config_sha256 = read_config(places.config)
     stopping = _Stopping()
-    world = SupervisedWorld(places.run, places.logs, stack=os.environ.get("LLMDECL_STACK"))
+    world = _world(places, config)
     keeper = Keeper(config, world)
     operator = Operator(keeper)
     reloader = Reloader(keeper, places.config, config_sha256)
     data_path = Server(config, keeper)
     drain = _Drain(operator, data_path, keeper)
     control = Control(
-        places.run / "router.sock",
+        places.control,
         operator=operator,
         reloader=reloader,
         status=lambda: status(keeper, reloader.config_sha256),
@@ -118,6 +136,15 @@ async def _serve(places: Places) -> None:
         await data_path.close()
         await keeper.close()
         world.close()
+
+
+def _world(places: Places, config: RouterConfig) -> SupervisedWorld | SystemdWorld:
+    if places.manager == "supervisord":
+        logs = places.logs or places.run
+        return SupervisedWorld(places.run, logs, stack=os.environ.get("LLMDECL_STACK"))
+    world = SystemdWorld(places.run, user=places.manager == "systemd-user")
+    world.expect(config.models)
+    return world
 
 
 def _count(data_path: Server, model: str, what: Tally) -> None:

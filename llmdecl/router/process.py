@@ -1,4 +1,4 @@
-"""The world as it is: models are programs of supervisord, their exits are seen through pidfds."""
+"""The world as it is: models are programs of supervisord."""
 
 import asyncio
 import contextlib
@@ -6,12 +6,12 @@ import os
 import signal
 import socket as sockets
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from llmdecl.engines.llama_cpp.load_log import last_start
-from llmdecl.router import engine_http
 from llmdecl.router.config import ModelConfig
+from llmdecl.router.processes import Processes, is_alive
 from llmdecl.router.supervisor import (
     ALREADY_STARTED,
     SHUTTING_DOWN,
@@ -41,15 +41,13 @@ _POLL_S = 0.05
 _REAP_S = 0.002
 
 
-class SupervisedWorld:
+class SupervisedWorld(Processes):
     """Models of one run folder under one supervisord."""
 
     def __init__(self, run: Path, logs: Path, *, stack: str | None) -> None:
-        self._run = run
+        super().__init__(run, stack=stack)
         self._logs = logs
-        self._stack = stack
         self._supervisor = Supervisor(str(run / "supervisord.sock"))
-        self._pidfds = dict[int, int]()
         self._log_starts = dict[str, int]()
         self._nudges = set[asyncio.Task[None]]()
 
@@ -145,50 +143,9 @@ class SupervisedWorld:
                 return
         except (UnreachableError, FaultError):
             pass
-        self._signal(pid, signal.SIGTERM)
+        self.signal(pid, signal.SIGTERM)
 
-    def kill(self, pid: int) -> None:
-        """See `World`."""
-        self._signal(pid, signal.SIGKILL)
-
-    def _signal(self, pid: int, number: signal.Signals) -> None:
-        """To a watched process, which its pidfd names beyond doubt."""
-        with contextlib.suppress(ProcessLookupError):
-            if pid in self._pidfds:
-                signal.pidfd_send_signal(self._pidfds[pid], number)
-            elif self.digest(pid) is not None:
-                os.kill(pid, number)
-
-    def watch(self, pid: int, gone: Callable[[], None]) -> None:
-        """See `World`. Seen within a millisecond or so; without pidfds within 50 ms."""
-        loop = asyncio.get_running_loop()
-        try:
-            fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            loop.call_soon(gone)
-            return
-        except (AttributeError, OSError):
-            self._poll_exit(pid, gone)
-            return
-
-        def ended() -> None:
-            loop.remove_reader(fd)
-            self._pidfds.pop(pid, None)
-            os.close(fd)
-            self._nudge()
-            gone()
-
-        self._pidfds[pid] = fd
-        loop.add_reader(fd, ended)
-
-    def _poll_exit(self, pid: int, gone: Callable[[], None]) -> None:
-        if is_alive(pid):
-            asyncio.get_running_loop().call_later(_POLL_S, self._poll_exit, pid, gone)
-        else:
-            self._nudge()
-            gone()
-
-    def _nudge(self) -> None:
+    def nudge(self) -> None:
         """Any call makes supervisord reap now instead of within a second."""
 
         async def nudge() -> None:
@@ -205,30 +162,6 @@ class SupervisedWorld:
             async with asyncio.timeout(BURIED_S):
                 while (await self._supervisor.info(model.program)).pid == pid:
                     await asyncio.sleep(_REAP_S)
-
-    async def healthy(self, socket: str) -> bool:
-        """See `World`."""
-        return await engine_http.healthy(socket)
-
-    async def busy_slots(self, socket: str) -> int | None:
-        """See `World`."""
-        return await engine_http.busy_slots(socket)
-
-    def digest(self, pid: int) -> str | None:
-        """See `World`."""
-        try:
-            raw = Path(f"/proc/{pid}/environ").read_bytes()
-        except OSError:
-            return None
-        pairs = (item.partition(b"=") for item in raw.split(b"\0"))
-        environment = {key: value.decode("utf-8", "replace") for key, _, value in pairs}
-        if self._stack is not None and environment.get(b"LLMDECL_STACK") != self._stack:
-            return None
-        return environment.get(b"LLMDECL_DIGEST")
-
-    def socket(self, model: ModelConfig) -> str:
-        """See `World`."""
-        return str(self._run / model.socket)
 
     def _log_size(self, program: str) -> int:
         try:
@@ -253,14 +186,6 @@ class SupervisedWorld:
             return ""
         return "\n".join(text.splitlines()[-TAIL_LINES:])
 
-    def close(self) -> None:
-        """Give up the pidfds; the processes live on."""
-        loop = asyncio.get_running_loop()
-        for fd in self._pidfds.values():
-            loop.remove_reader(fd)
-            os.close(fd)
-        self._pidfds.clear()
-
 
 def load_log(path: Path, start: int | None) -> str:
     """A log from the byte where a start began; a rotated one from its beginning.
@@ -277,12 +202,3 @@ def load_log(path: Path, start: int | None) -> str:
             return log.read(LOAD_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
-
-
-def is_alive(pid: int) -> bool:
-    """Whether the process exists and is no zombie: a zombie's memory is free already."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()
-    except OSError:
-        return False
-    return state[:1] not in (["Z"], ["X"])

@@ -16,28 +16,19 @@ class Mode:
     wanted_by: str
 
 
+OUR_PROGRAM, STATE, STORE = "@LLMDECL@", "@STATE@", "@STORE@"
+"""Stand for the command of llmdecl and for folders of the machine, already escaped where they are:
+whoever installs a unit puts them there. `%S` is no help: it changed its meaning in version 254."""
+
 SYSTEM = Mode(
     user=False,
-    roots={
-        Root.STATE: "/var/lib/llmdecl",
-        Root.RUN: "/run/llmdecl",
-        Root.STORE: "/var/lib/llmdecl/store",
-    },
+    roots={Root.STATE: STATE, Root.RUN: "/run/llmdecl", Root.STORE: STORE},
     settings="/etc/llmdecl",
     wanted_by="multi-user.target",
 )
 USER = Mode(
     user=True,
-    roots={
-        Root.STATE: "%h/.local/state/llmdecl",
-        Root.RUN: "%t/llmdecl",
-        Root.STORE: "%h/.local/share/llmdecl",
-    },
+    roots={Root.STATE: STATE, Root.RUN: "%t/llmdecl", Root.STORE: STORE},
     settings="%h/.config/llmdecl",
     wanted_by="default.target",
 )
-"""platformdirs' folders, which are where a user's stack is by default. `%S` is no help: it changed
-its meaning in version 254."""
-
-OUR_PROGRAM = "@LLMDECL@"
-"""Stands for the command of llmdecl on the machine: whoever installs a unit puts it there."""
