@@ -13,7 +13,7 @@ ID is eight hexadecimal digits of the state folder's digest; it names the stack.
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -27,6 +27,21 @@ class Folders:
     run: Path
     stack: str
     """The stack's ID, which marks its processes as `LLMDECL_STACK`."""
+    control: str = "router.sock"
+    """The router's own socket, below the run folder."""
+
+    @property
+    def router_socket(self) -> Path:
+        """Where the router takes orders."""
+        return self.run / self.control
+
+    def under(self, manager: str, environment: Mapping[str, str] = os.environ) -> "Folders":
+        """The same with the run folder that `manager` gives to units; supervisord gives none."""
+        if manager == "supervisord":
+            return self
+        runtime = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+        run = Path("/run" if manager == "systemd" else runtime) / "llmdecl"
+        return replace(self, run=run, control=".router/router.sock")
 
 
 def folders(

@@ -5,7 +5,7 @@ The caller holds the apply lock and has fetched what the generation needs.
 
 from typing import Literal
 
-from llmdecl.activate import processes, run_folder, steps
+from llmdecl.activate import steps
 from llmdecl.activate.gates import gates
 from llmdecl.activate.generations import Content, Generation
 from llmdecl.activate.hands import Hands, Task, begin
@@ -18,6 +18,7 @@ def apply(hands: Hands, content: Content) -> tuple[Generation, tuple[Diagnostic,
     """`content` is in force: its generation, and warnings. A Failure (status 3) after which the
     earlier generation is in force again."""
     require_runnable(content.plan)
+    hands.manager.require_able()
     try:
         goal = hands.generations.write(content)
     except OSError as error:
@@ -105,13 +106,13 @@ def _stop(task: Task) -> None:
     steps.stop_all(task)
     task.did("stopped all")
     steps.end_orphans(task, None)
-    run_folder.remove(hands.folders.run)
+    hands.manager.tidy()
     task.did("removed run folder")
 
 
 def anything_runs(hands: Hands) -> bool:
     """Whether a process or the run folder of this stack is there."""
-    return bool(processes.marked(hands.folders.stack)) or hands.folders.run.exists()
+    return hands.manager.is_here()
 
 
 def _failed(error: OSError, *, status: int = 3) -> Failure:

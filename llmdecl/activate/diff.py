@@ -172,6 +172,8 @@ def _texts(current: Version, planned: Version, known: list[Change]) -> Iterator[
                 continue
             address, effect = address_of("models", name), Effect.MODEL
             consequence = f"restarts model {name} after draining"
+        elif path.startswith("systemd/") and not known:
+            consequence = "is installed; restarts the router if it is the router's"
         elif known:
             continue  # router.json follows from the plan
         yield Change(

@@ -15,27 +15,40 @@ from llmdecl.activate.live import (
 )
 from llmdecl.spec.address import address as address_of
 
+ABSENT = {
+    "supervisord": "supervisord is not running",
+    "systemd": "systemd has none of its units",
+    "systemd-user": "systemd has none of its units",
+}
+STARTS = {
+    "supervisord": "starts supervisord and the router",
+    "systemd": "installs units and starts the router",
+    "systemd-user": "installs units and starts the router",
+}
+"""By manager: it is missing, and what that leads to."""
+
 
 def drift(current: Version | None, planned: Version, live: Live) -> Iterator[Change]:
     """Differences between the world and the applied stack (the planned one when there is none)."""
     applied = current or planned
+    keeper = applied.plan.manager
     yield from _state(live)
     yield from _store(current, planned, live)
     if live.manager is None:
-        reason = "nothing was applied yet" if current is None else "supervisord is not running"
-        if current is None and live.orphans:
-            reason = "supervisord is not running"
+        reason = ABSENT[keeper]
+        if current is None and not live.orphans:
+            reason = "nothing was applied yet"
         yield _drift(
-            "supervisord",
+            keeper,
             Effect.STACK,
             reason,
-            "starts supervisord and the router",
+            STARTS[keeper],
             symbol=Symbol.ADD if current is None else Symbol.DRIFT,
         )
     elif live.manager.differs:
         names = ", ".join(live.manager.differs)
         yield _drift(
-            "supervisord",
+            keeper,
             Effect.STACK,
             f"runs with another {names}",
             "everything restarts after draining",
@@ -99,25 +112,26 @@ def _store(current: Version | None, planned: Version, live: Live) -> Iterator[Ch
 
 def _programs(applied: Version, manager: LiveManager) -> Iterator[Change]:
     """Programs that are missing, too many, or of another plan."""
+    keeper = applied.plan.manager
     ours = applied.plan.router.kind == "llmdecl"
     models = applied.plan.models if ours else ()
     expected = {f"{MODEL_PROGRAM}{model.name}": model.digest for model in models}
     found = {program.name: program for program in manager.programs}
     for name in sorted({*expected, ROUTER_PROGRAM} - found.keys()):
-        yield _drift(_address(name), Effect.ROUTER, "supervisord does not know it", "adds it")
+        yield _drift(_address(name), Effect.ROUTER, f"{keeper} does not know it", "adds it")
     for name in sorted(found.keys() - expected.keys() - {ROUTER_PROGRAM}):
         yield _drift(
-            _address(name), Effect.MODEL, "supervisord runs it, the plan does not", "removes it"
+            _address(name), Effect.MODEL, f"{keeper} runs it, the plan does not", "removes it"
         )
     for name in sorted(expected.keys() & found.keys()):
-        yield from _digests(found[name], expected[name])
+        yield from _digests(found[name], expected[name], keeper)
 
 
-def _digests(program: LiveProgram, digest: str) -> Iterator[Change]:
+def _digests(program: LiveProgram, digest: str, keeper: str) -> Iterator[Change]:
     name = program.name.removeprefix(MODEL_PROGRAM)
     if program.configured != digest:
         shown = (program.configured or "none")[:12]
-        reason = f"supervisord has digest {shown}, applied is {digest[:12]}"
+        reason = f"{keeper} has digest {shown}, applied is {digest[:12]}"
     elif program.running is not None and program.running != digest:
         shown = program.running[:12]
         reason = f"PID {program.pid} has digest {shown}, applied is {digest[:12]}"
@@ -126,7 +140,7 @@ def _digests(program: LiveProgram, digest: str) -> Iterator[Change]:
     consequence = (
         f"restarts model {name} after draining"
         if program.running is not None
-        else f"supervisord reads it anew; model {name} is not running"
+        else f"{keeper} reads it anew; model {name} is not running"
     )
     yield _drift(_address(program.name), Effect.MODEL, reason, consequence)
 

@@ -1,12 +1,12 @@
 """What must hold before a generation counts as good: models that are to run answer."""
 
 import time
-from pathlib import Path
 
 from llmdecl.activate.ask import context_as_planned, one_token
 from llmdecl.activate.generations import Generation
 from llmdecl.activate.hands import Task
-from llmdecl.activate.logs import log_file, settled_tail
+from llmdecl.activate.live import MODEL_PROGRAM
+from llmdecl.activate.managers.manager import Manager
 from llmdecl.activate.placing import differs
 from llmdecl.activate.router_client import Answer, PlacementStatus, log_notes
 from llmdecl.activate.rules import (
@@ -59,8 +59,7 @@ def _started(task: Task, model: ModelPlan) -> bool:
             )
         )
         return False
-    logs = task.hands.folders.state / "logs"
-    raise Failure(not_started(model.name, answer, logs), status=3)
+    raise Failure(not_started(model.name, answer, task.hands.manager), status=3)
 
 
 def placed_as_planned(task: Task, plan: Plan, model: ModelPlan, *, back: bool) -> None:
@@ -96,9 +95,10 @@ def _verdict(task: Task, name: str) -> PlacementStatus | None:
         time.sleep(POLL_S)
 
 
-def not_started(name: str, answer: Answer, logs: Path) -> Diagnostic:
+def not_started(name: str, answer: Answer, manager: Manager) -> Diagnostic:
     """A model did not become ready, with the end of its log."""
-    end = settled_tail(log_file(logs, name), CAUSE_LINES) or answer.log_tail.splitlines()
+    log = manager.log(f"{MODEL_PROGRAM}{name}")
+    end = log.settled_tail(CAUSE_LINES) or answer.log_tail.splitlines()
     causes = causes_of(end)
     return MODEL_START_FAILED.at(
         address_of("models", name),

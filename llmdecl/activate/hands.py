@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from llmdecl.activate import run_folder
 from llmdecl.activate.generations import Generation, Generations
 from llmdecl.activate.journal import Journal, JournalFile
 from llmdecl.activate.managers import MANAGERS
 from llmdecl.activate.managers.manager import Manager
-from llmdecl.activate.managers.supervisord import interpreter
 from llmdecl.activate.routers import Router, Routers
-from llmdecl.diagnostics import Diagnostic
+from llmdecl.activate.rules import MANAGER_CHANGED
+from llmdecl.diagnostics import Diagnostic, Failure
 from llmdecl.paths import Folders
 
 Say = Callable[[str], None]
+
+DEFAULT_MANAGER = "supervisord"
 
 
 def nothing(_text: str) -> None:
@@ -36,11 +37,31 @@ class Hands:
     after: Say = nothing
 
 
+def manager_in_force(folders: Folders) -> str | None:
+    """Of the generation that was applied last; `None`: none was."""
+    generations = Generations(folders.state)
+    found = generations.load_pointed("current") or generations.load_pointed("wanted")
+    return found.plan.manager if found else None
+
+
 def hands_for(
-    folders: Folders, *, say: Say = nothing, after: Say = nothing, manager: str = "supervisord"
+    folders: Folders, *, say: Say = nothing, after: Say = nothing, manager: str | None = None
 ) -> Hands:
-    """The real parts of the stack in these folders."""
-    keeper = MANAGERS[manager](folders)
+    """The real parts of the stack in these folders; the manager is the one in force, else the one
+    that is named.
+
+    Raises Failure when both are there and differ.
+    """
+    kept = manager_in_force(folders)
+    if kept is not None and manager is not None and kept != manager:
+        keeper = MANAGERS[kept](folders.under(kept))
+        if keeper.is_here():
+            summary = f"the stack runs under {kept}, and the spec wants {manager}"
+            helps = ["`llmdecl down`, then `llmdecl apply`"]
+            raise Failure(MANAGER_CHANGED.at("manager.kind", summary, help=helps))
+        kept = manager
+    folders = folders.under(kept or manager or DEFAULT_MANAGER)
+    keeper = MANAGERS[kept or manager or DEFAULT_MANAGER](folders)
     return Hands(
         folders=folders,
         manager=keeper,
@@ -54,15 +75,7 @@ def hands_for(
 
 def check_folders(folders: Folders) -> None:
     """A Failure when a path can't be carried by a configuration or the run folder is not ours."""
-    run_folder.check_quotable(
-        (
-            ("state folder", folders.state),
-            ("run folder", folders.run),
-            ("store folder", folders.store),
-            ("interpreter", interpreter()),
-        )
-    )
-    run_folder.refuse_foreign(folders.run)
+    hands_for(folders).manager.require_safe()
 
 
 @dataclass(slots=True)

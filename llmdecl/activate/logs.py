@@ -2,19 +2,15 @@
 
 import contextlib
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 CHUNK = 1 << 16
-
-
-def log_file(logs: Path, name: str) -> Path:
-    """The log of `router`, `supervisord` or a model."""
-    if name in {"router", "supervisord"}:
-        return logs / f"{name}.log"
-    return logs / f"model-{name}.log"
+SETTLED_S, SETTLED_LIMIT_S = 0.2, 2.0
+JOURNAL_S = 20.0
 
 
 def tail(path: Path, lines: int) -> list[str]:
@@ -35,7 +31,9 @@ def tail(path: Path, lines: int) -> list[str]:
     return data.decode(errors="replace").splitlines()[-lines:]
 
 
-def settled_tail(path: Path, lines: int, *, quiet_s: float = 0.2, limit_s: float = 2) -> list[str]:
+def settled_tail(
+    path: Path, lines: int, *, quiet_s: float = SETTLED_S, limit_s: float = SETTLED_LIMIT_S
+) -> list[str]:
     """The same, once nothing was written for `quiet_s`.
 
     A process's last words pass through supervisord and reach the file after its exit is seen.
@@ -53,6 +51,82 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+class FileLog:
+    """A log that supervisord writes into a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def exists(self) -> bool:
+        """Whether there is the file."""
+        return self.path.exists()
+
+    def tail(self, lines: int) -> list[str]:
+        """The last lines."""
+        return tail(self.path, lines)
+
+    def settled_tail(self, lines: int) -> list[str]:
+        """The same, once nothing more arrives."""
+        return settled_tail(self.path, lines)
+
+    def follow(self, lines: int) -> Iterator[str]:
+        """The last lines, then others as they are written."""
+        follower = Follower(self.path)
+        yield from tail(self.path, lines)
+        yield from follow(follower)
+
+
+class JournalLog:
+    """A unit's lines in systemd's journal, by journalctl(1)."""
+
+    def __init__(self, unit: str, *, user: bool) -> None:
+        which = "--user-unit" if user else "--unit"
+        self._words = ["journalctl", which, unit, "--output=cat", "--no-pager", "--quiet"]
+
+    def exists(self) -> bool:
+        """Whether the unit ever said anything."""
+        return bool(self.tail(1))
+
+    def tail(self, lines: int) -> list[str]:
+        """The last lines; none where there is no journal."""
+        try:
+            done = subprocess.run(
+                [*self._words, f"--lines={lines}"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=JOURNAL_S,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return []
+        return done.stdout.decode(errors="replace").splitlines()
+
+    def settled_tail(self, lines: int) -> list[str]:
+        """The same, once nothing more arrives."""
+        deadline = time.monotonic() + SETTLED_LIMIT_S
+        before, now = None, self.tail(lines)
+        while before != now and time.monotonic() < deadline:
+            time.sleep(SETTLED_S)
+            before, now = now, self.tail(lines)
+        return now
+
+    def follow(self, lines: int) -> Iterator[str]:
+        """The last lines, then others as they come."""
+        with subprocess.Popen(
+            [*self._words, "--follow", f"--lines={lines}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        ) as process:
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    yield line.rstrip("\n")
+            finally:
+                process.terminate()
 
 
 class Follower:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from llmdecl.activate import processes, run_folder
+from llmdecl.activate import processes
 from llmdecl.activate.generations import Generation
 from llmdecl.activate.hands import Hands
 from llmdecl.activate.live import Live, LiveModel, LiveRouter, Version
@@ -14,7 +14,7 @@ from llmdecl.plan.model import Plan, Root
 
 def observe(hands: Hands, plans: Iterable[Plan]) -> Live:
     """The stack now. `plans` say what of the store is looked for."""
-    run_folder.refuse_foreign(hands.folders.run)
+    hands.manager.require_safe()
     manager = hands.manager.observe()
     status = hands.router.status()
     left = hands.journal.read()

@@ -1,4 +1,4 @@
-"""The router's control API, as a client: HTTP and JSON on `{run}/router.sock`."""
+"""The router's control API, as a client: HTTP and JSON on the router's own socket."""
 
 import http.client
 from dataclasses import dataclass
@@ -84,8 +84,8 @@ class _Body(msgspec.Struct, frozen=True):
 class RouterClient:
     """Every call opens a connection of its own and waits for the answer."""
 
-    def __init__(self, run: Path) -> None:
-        self.socket = run / "router.sock"
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
 
     def status(self, *, timeout_s: float = 5) -> RouterStatus | None:
         """What the router says; `None` when none answers (properly, in time)."""

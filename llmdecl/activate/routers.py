@@ -53,10 +53,10 @@ class Routers:
 
     def _now(self) -> Router:
         if not (self.folders.state / "wanted" / llama_swap.PATH).exists():
-            return RouterClient(self.folders.run)
+            return RouterClient(self.folders.router_socket)
         wanted = Generations(self.folders.state).load_pointed("wanted")
         if wanted is None:
-            return RouterClient(self.folders.run)
+            return RouterClient(self.folders.router_socket)
         return LlamaSwapClient(wanted.plan, self.folders.stack, self.manager)
 
     def status(self, *, timeout_s: float = 5) -> RouterStatus | None:

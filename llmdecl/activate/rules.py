@@ -31,15 +31,15 @@ MANAGER_START_FAILED = Rule(
     "LD604",
     "manager-start-failed",
     ERROR,
-    """supervisord did not start. Its own words are in the notes, and in `llmdecl logs
-supervisord`.""",
+    """The manager did not start. Its own words are in the notes; supervisord's also in `llmdecl
+logs supervisord`.""",
 )
 MANAGER_REFUSED = Rule(
     "LD605",
     "manager-refused",
     ERROR,
-    """supervisord answered a request with a fault, or not at all. Its log says more:
-`llmdecl logs supervisord`.""",
+    """The manager answered a request with a fault, or not at all. Its log says more: `llmdecl logs
+supervisord`, or `systemctl status 'llmdecl*'`.""",
 )
 ROUTER_REFUSED = Rule(
     "LD606",
@@ -213,6 +213,24 @@ PLACEMENT_UNKNOWN = Rule(
 verbosity 4, which the plan sets; `extra-args` can change it.""",
 )
 
+ACCOUNT_UNUSABLE = Rule(
+    "LD630",
+    "account-unusable",
+    ERROR,
+    """With `manager.kind = "systemd"` the stack runs as the account `llmdecl`, which `apply` makes
+by `systemd-sysusers`, and its units belong to root: `apply` is run by root, llmdecl is installed
+where that account may read it (not in a home), and polkit lets the router start models. With
+`systemd-user` everything is yours.""",
+)
+MANAGER_CHANGED = Rule(
+    "LD631",
+    "manager-changed",
+    ERROR,
+    """The stack runs under another manager than the spec asks for now. Two managers never own a
+process together: `llmdecl down` stops everything under the old one, then `llmdecl apply` starts it
+under the new.""",
+)
+
 RULES: tuple[Rule, ...] = (
     UNQUOTABLE_FOLDER,
     APPLY_IN_PROGRESS,
@@ -243,4 +261,6 @@ RULES: tuple[Rule, ...] = (
     ROUTER_UNRUNNABLE,
     PLACEMENT_DIFFERS,
     PLACEMENT_UNKNOWN,
+    ACCOUNT_UNUSABLE,
+    MANAGER_CHANGED,
 )

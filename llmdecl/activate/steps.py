@@ -17,7 +17,6 @@ from llmdecl.activate.live import (
     RUNNING_STATES,
     LiveManager,
 )
-from llmdecl.activate.logs import tail
 from llmdecl.activate.managers.manager import Reread
 from llmdecl.activate.router_client import RouterStatus, log_notes, refused, silent
 from llmdecl.diagnostics import Failure
@@ -47,7 +46,7 @@ def manager_up(task: Task) -> None:
         live = None
     end_orphans(task, live)
     if live is None:
-        hands.say("starts supervisord")
+        hands.say("starts the manager")
         hands.manager.start()
         task.did("started manager")
 
@@ -61,7 +60,7 @@ def end_orphans(task: Task, live: LiveManager | None) -> None:
     left = processes.orphans(hands.folders.stack, live.pid if live else None)
     if not left:
         return
-    hands.say(f"ends {len(left)} processes that an earlier supervisord left behind")
+    hands.say(f"ends {len(left)} processes that an earlier manager left behind")
     status = hands.router.status(timeout_s=2)
     if status is not None and status.pid in {process.pid for process in left}:
         _drain(task)
@@ -178,7 +177,7 @@ def _await_router(task: Task, good: Condition) -> RouterStatus:
         if status is not None and good(status):
             return status
         if time.monotonic() > deadline:
-            log = tail(task.hands.folders.state / "logs" / "router.log", 12)
+            log = task.hands.manager.log(ROUTER_PROGRAM).tail(12)
             why = "no answer" if status is None else "it runs another configuration"
             raise Failure(
                 silent(f"waited {ROUTER_START_S} s: {why}", *log_notes("\n".join(log))), status=3

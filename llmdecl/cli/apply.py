@@ -34,16 +34,13 @@ def command(spec: Path | None, *, yes: bool, where: Folders) -> int:
     startup model, and every model that was restarted, has answered a request.
     """
     from llmdecl.activate.exclusive import exclusive
-    from llmdecl.activate.hands import check_folders, hands_for
     from llmdecl.activate.saved import is_saved_plan
-    from llmdecl.cli.views.changes import say, show_changes
+    from llmdecl.cli.views.changes import show_changes
 
-    check_folders(where)
     saved = spec is not None and spec.is_file() and is_saved_plan(spec)
     with exclusive(where.state, "apply"):
-        hands = hands_for(where, say=say)
-        content, valid, changes = (
-            _saved(hands, spec) if saved and spec else _compiled(hands, spec, where)
+        hands, content, valid, changes = (
+            _saved(spec, where) if saved and spec else _compiled(spec, where)
         )
         show_changes(changes)
         if changes:
@@ -51,18 +48,29 @@ def command(spec: Path | None, *, yes: bool, where: Folders) -> int:
     return 0
 
 
-def _compiled(
-    hands: "Hands", spec: Path | None, where: Folders
-) -> "tuple[Content, Spec, ChangeSet]":
+def _compiled(spec: Path | None, where: Folders) -> "tuple[Hands, Content, Spec, ChangeSet]":
+    from llmdecl.activate.hands import check_folders
     from llmdecl.cli.lifecycle import changes_to, content_of
 
+    check_folders(where)
     stack = compile_stack(spec, where)
     require_plan(stack)
     content = content_of(stack)
-    return content, stack.spec, changes_to(hands, content)[1]
+    hands = _hands(where, content)
+    return hands, content, stack.spec, changes_to(hands, content)[1]
 
 
-def _saved(hands: "Hands", path: Path) -> "tuple[Content, Spec, ChangeSet]":
+def _hands(where: Folders, content: "Content") -> "Hands":
+    """Those of the manager that the plan asks for."""
+    from llmdecl.activate.hands import hands_for
+    from llmdecl.cli.views.changes import say
+
+    hands = hands_for(where, say=say, manager=content.plan.manager)
+    hands.manager.require_able()
+    return hands
+
+
+def _saved(path: Path, where: Folders) -> "tuple[Hands, Content, Spec, ChangeSet]":
     """A saved plan, if the stack is still what it was made for."""
     import tempfile
 
@@ -71,12 +79,13 @@ def _saved(hands: "Hands", path: Path) -> "tuple[Content, Spec, ChangeSet]":
 
     plan = load(path)
     content = plan.content()
+    hands = _hands(where, content)
     current, changes = changes_to(hands, content)
     require_same(plan, current, changes, hands.folders.stack)
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / plan.spec_name
         text.write_bytes(content.spec_text)
-        return content, load_valid_spec(text)[1], changes
+        return hands, content, load_valid_spec(text)[1], changes
 
 
 def _carry_out(hands: "Hands", content: "Content", spec: "Spec", *, yes: bool) -> None:

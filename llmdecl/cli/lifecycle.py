@@ -111,9 +111,7 @@ def require_model(plan: "Plan", name: str) -> "ModelPlan":
 
 def require_router(hands: "Hands") -> None:
     """A Failure when nobody is there to ask."""
-    from llmdecl.activate.run_folder import refuse_foreign
-
-    refuse_foreign(hands.folders.run)
+    hands.manager.require_safe()
     if hands.router.status() is None:
         raise Failure(
             STACK_DOWN.at(
@@ -122,7 +120,7 @@ def require_router(hands: "Hands") -> None:
         )
 
 
-def require_done(model: str, verb: str, answer: "Answer", where: Folders) -> None:
+def require_done(model: str, verb: str, answer: "Answer", hands: "Hands") -> None:
     """A Failure (status 3) when the router could not do it."""
     from llmdecl.activate.gates import not_started
     from llmdecl.activate.router_client import refused
@@ -130,5 +128,5 @@ def require_done(model: str, verb: str, answer: "Answer", where: Folders) -> Non
     if answer.ok:
         return
     if answer.log_tail:
-        raise Failure(not_started(model, answer, where.state / "logs"), status=3)
+        raise Failure(not_started(model, answer, hands.manager), status=3)
     raise Failure(refused(model, verb, answer), status=3)

@@ -18,27 +18,22 @@ def command(name: str | None, *, follow: bool, lines: int, where: Folders) -> in
 
     A model's log holds what its engine says: buffers, timings, errors; no prompts.
     """
-    from llmdecl.activate.generations import Generations
-    from llmdecl.activate.logs import Follower, log_file, tail
-    from llmdecl.activate.logs import follow as follow_lines
+    from llmdecl.activate.hands import hands_for
+    from llmdecl.activate.live import MODEL_PROGRAM
     from llmdecl.activate.rules import NO_LOG
     from llmdecl.cli.lifecycle import require_model
     from llmdecl.cli.views.status import show_line
     from llmdecl.diagnostics import Failure
 
+    hands = hands_for(where)
     part = name or "router"
-    path = log_file(where.state / "logs", part)
-    current = Generations(where.state).load_pointed("current")
-    if part not in PARTS and not path.exists() and current is not None:
+    log = hands.manager.log(part if part in PARTS else f"{MODEL_PROGRAM}{part}")
+    current = hands.generations.load_pointed("current")
+    if part not in PARTS and current is not None and not log.exists():
         part = require_model(current.plan, part).name
-        path = log_file(where.state / "logs", part)
-    if not path.exists() and not follow:
+        log = hands.manager.log(f"{MODEL_PROGRAM}{part}")
+    if not follow and not log.exists():
         raise Failure(NO_LOG.at(part, f"`{part}` has no log yet"))
-    follower = Follower(path)
-    for line in tail(path, lines):
+    for line in log.follow(lines) if follow else log.tail(lines):
         show_line(line)
-    if follow:
-        for line in follow_lines(follower):
-            show_line(line)
-    follower.close()
     return 0

@@ -66,7 +66,7 @@ def command(
     stack = compile_stack(spec, where, facts_file=facts_file)
     require_plan(stack)
     content = content_of(stack)
-    current, changes = changes_to(hands_for(where), content)
+    current, changes = changes_to(hands_for(where, manager=content.plan.manager), content)
     if out is not None:
         save(out, content, changes, base=current, stack=where.stack)
     checked, problems = verified(content.plan, where) if verify else ((), ())

@@ -24,6 +24,6 @@ def command(models: tuple[str, ...], *, where: Folders) -> int:
             model.start_timeout_s + plan.router.drain_timeout_s + plan.router.queue_timeout_s + 30
         )
         answer = hands.router.restart(model.name, timeout_s=patience_s)
-        require_done(model.name, "restart", answer, where)
+        require_done(model.name, "restart", answer, hands)
         show_done(model.name, "restarted")
     return 0

@@ -26,6 +26,6 @@ def command(models: tuple[str, ...], *, where: Folders) -> int:
             model.start_timeout_s + plan.router.drain_timeout_s + plan.router.queue_timeout_s + 30
         )
         answer = hands.router.start(model.name, timeout_s=patience_s)
-        require_done(model.name, "start", answer, where)
+        require_done(model.name, "start", answer, hands)
         show_done(model.name, "started")
     return 0

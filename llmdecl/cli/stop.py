@@ -24,6 +24,6 @@ def command(models: tuple[str, ...], *, where: Folders) -> int:
     for model in chosen:
         patience_s = plan.router.drain_timeout_s + plan.router.queue_timeout_s + 30
         answer = hands.router.stop(model.name, timeout_s=patience_s)
-        require_done(model.name, "stop", answer, where)
+        require_done(model.name, "stop", answer, hands)
         show_done(model.name, "stopped")
     return 0

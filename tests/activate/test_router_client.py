@@ -39,7 +39,7 @@ def scripted(run, answer):
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield RouterClient(run)
+        yield RouterClient(run / "router.sock")
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
         for connection in kept:
@@ -52,7 +52,7 @@ def reply(status, body):
 
 def test_nobody_there(short_tmp):
     """Without a socket there is no status, and an order is a Failure."""
-    client = RouterClient(short_tmp)
+    client = RouterClient(short_tmp / "router.sock")
     assert client.status() is None
     with pytest.raises(Failure) as failure:
         client.start("smol", timeout_s=1)

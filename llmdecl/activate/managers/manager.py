@@ -1,5 +1,6 @@
 """What apply asks of a manager."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,11 +16,33 @@ class Reread:
     removed: tuple[str, ...]
 
 
+class Log(Protocol):
+    """What one program said, over all its runs as far as it is kept."""
+
+    def tail(self, lines: int) -> list[str]:
+        """The last lines."""
+
+    def settled_tail(self, lines: int) -> list[str]:
+        """The same, once its last words have arrived."""
+
+    def follow(self, lines: int) -> Iterator[str]:
+        """The last lines, then others as they are said, without end."""
+
+    def exists(self) -> bool:
+        """Whether it ever said anything."""
+
+
 class Manager(Protocol):
     """Keeps processes. Every call raises Failure (status 3) when the manager refuses or is silent.
 
     It reads its configuration through `{state}/wanted`.
     """
+
+    def require_safe(self) -> None:
+        """A Failure when what it would talk to is not ours."""
+
+    def require_able(self) -> None:
+        """A Failure when this user can't have it keep a stack here."""
 
     def observe(self) -> LiveManager | None:
         """Its programs; `None` when it does not run."""
@@ -47,3 +70,12 @@ class Manager(Protocol):
 
     def shut_down(self, *, timeout_s: float) -> None:
         """End it and all it runs; returns when it is gone. Nothing to do when it does not run."""
+
+    def tidy(self) -> None:
+        """Nothing runs any more: what it had on the machine outside our folders is gone."""
+
+    def is_here(self) -> bool:
+        """Whether something of the stack is left outside our folders."""
+
+    def log(self, program: str) -> Log:
+        """What a program, or the manager itself, says."""

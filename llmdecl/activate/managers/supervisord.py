@@ -16,7 +16,8 @@ from typing import Any
 
 from llmdecl.activate import processes, run_folder
 from llmdecl.activate.live import RUNNING_STATES, LiveManager, LiveProgram
-from llmdecl.activate.managers.manager import Reread
+from llmdecl.activate.logs import FileLog
+from llmdecl.activate.managers.manager import Log, Reread
 from llmdecl.activate.managers.rpc import Rpc
 from llmdecl.activate.rules import MANAGER_REFUSED, MANAGER_START_FAILED, PROCESS_STAYS
 from llmdecl.diagnostics import Failure
@@ -51,6 +52,22 @@ class Supervisord:
         self.folders = folders
         self.rpc = Rpc(folders.run / "supervisord.sock")
         self.conf = folders.state / "wanted" / "supervisord" / "supervisord.conf"
+
+    def require_safe(self) -> None:
+        """Nothing in a run folder that is somebody else's is talked to."""
+        self.require_able()
+        run_folder.refuse_foreign(self.folders.run)
+
+    def require_able(self) -> None:
+        """Its configuration can carry the paths of this machine."""
+        run_folder.check_quotable(
+            (
+                ("state folder", self.folders.state),
+                ("run folder", self.folders.run),
+                ("store folder", self.folders.store),
+                ("interpreter", interpreter()),
+            )
+        )
 
     def environment(self) -> dict[str, str]:
         """What it is started with. A value that changes means that it must be started anew."""
@@ -89,14 +106,7 @@ class Supervisord:
     def start(self) -> None:
         """As a daemon of its own session; its socket is bound when the command returns."""
         run_folder.make(self.folders.run)
-        run_folder.check_quotable(
-            (
-                ("state folder", self.folders.state),
-                ("run folder", self.folders.run),
-                ("store folder", self.folders.store),
-                ("interpreter", interpreter()),
-            )
-        )
+        self.require_able()
         logs = self.folders.state / "logs"
         logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         command = [str(interpreter()), "-m", "supervisor.supervisord", "-c", str(self.conf)]
@@ -192,6 +202,18 @@ class Supervisord:
             raise Failure(
                 PROCESS_STAYS.at("supervisord", f"supervisord does not end (PID {pid})"), status=3
             )
+
+    def tidy(self) -> None:
+        """The run folder with all sockets."""
+        run_folder.remove(self.folders.run)
+
+    def is_here(self) -> bool:
+        """Processes with our mark, or the run folder."""
+        return bool(processes.marked(self.folders.stack)) or self.folders.run.exists()
+
+    def log(self, program: str) -> Log:
+        """It writes one file a program."""
+        return FileLog(self.folders.state / "logs" / f"{program}.log")
 
     def _info(self, program: str) -> Mapping[str, Any]:
         info: Mapping[str, Any] = self._call("getProcessInfo", program)

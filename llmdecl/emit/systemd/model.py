@@ -58,7 +58,7 @@ def _service(model: ModelPlan, plan: Plan, mode: Mode) -> Iterator[Directive]:
         yield "Group", names.ACCOUNT
     if "cuda" in own:
         yield "ExecStartPre", f"{OUR_PROGRAM} ready --path {NVIDIA_NODE} --timeout 30"
-    yield "ExecStartPre", f"/bin/sh -c 'printf {model.digest} > \"$$RUNTIME_DIRECTORY/digest\"'"
+    yield sandbox.mark(model.digest)
     yield "ExecStart", _command(model, mode)
     yield "ExecStartPost", f"{OUR_PROGRAM} ready --socket {socket} --timeout {limit}"
     yield "TimeoutStartSec", str(limit + READY_EXTRA_S)

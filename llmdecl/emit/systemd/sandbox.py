@@ -49,6 +49,12 @@ GROUPS = {"hip": ("render", "video"), "vulkan": ("render", "video"), "sycl": ("r
 """Groups that may open them; a group that does not exist would fail the unit."""
 
 
+def mark(digest: str) -> Directive:
+    """Leaves in the runtime directory what the unit was at its start: who observes a running
+    process sees nothing of it below `/proc`."""
+    return "ExecStartPre", f"/bin/sh -c 'printf {digest} > \"$$RUNTIME_DIRECTORY/digest\"'"
+
+
 def closed(mode: Mode) -> Iterator[Directive]:
     """For every unit; a user's home holds the store, so it is read-only there."""
     for name, value in CLOSED:

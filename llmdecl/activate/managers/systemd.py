@@ -1,0 +1,375 @@
+"""systemd: units are installed, started and observed; it keeps the processes itself.
+
+What is measured of it stands in `reference/systemd.md`. The texts of units come from the wanted
+generation; what stands there for the machine (`@LLMDECL@`, `@STATE@`, `@STORE@`) is filled in here.
+"""
+
+import grp
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmdecl.activate.atomic import replace_file
+from llmdecl.activate.live import MODEL_PROGRAM, LiveManager, LiveProgram
+from llmdecl.activate.logs import JournalLog
+from llmdecl.activate.managers.manager import Log, Reread
+from llmdecl.activate.managers.supervisord import interpreter
+from llmdecl.activate.rules import (
+    ACCOUNT_UNUSABLE,
+    MANAGER_REFUSED,
+    MANAGER_START_FAILED,
+    PROCESS_STAYS,
+)
+from llmdecl.diagnostics import Failure
+from llmdecl.emit.systemd import names
+from llmdecl.emit.systemd.mode import OUR_PROGRAM, STATE, STORE
+from llmdecl.paths import Folders
+
+TIMEOUT_S = 30.0
+MARK = "# llmdecl: written by `llmdecl apply`, and removed by it\n"
+"""The first line of every file of ours outside our own folders: nothing else is ever touched."""
+
+RIGHTS = "49-llmdecl.rules"
+"""polkit reads rules in the order of their names; the first that answers decides."""
+
+_DIGEST = re.compile(r"printf ([0-9a-f]{64}) > ")
+_STATES = {
+    "active": "RUNNING",
+    "activating": "STARTING",
+    "reloading": "RUNNING",
+    "deactivating": "STOPPING",
+    "failed": "FATAL",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where systemd and its helpers look; `words` make `systemctl` ask the right manager."""
+
+    units: Path
+    settings: Path
+    words: tuple[str, ...]
+    sysusers: Path | None = None
+    polkit: Path | None = None
+
+
+SYSTEM = Place(
+    units=Path("/etc/systemd/system"),
+    settings=Path("/etc/llmdecl"),
+    words=(),
+    sysusers=Path("/etc/sysusers.d"),
+    polkit=Path("/etc/polkit-1/rules.d"),
+)
+
+
+def user_place() -> Place:
+    """A user's own."""
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return Place(units=home / "systemd/user", settings=home / "llmdecl", words=("--user",))
+
+
+class Systemd:
+    """One manager: the system's, or this user's."""
+
+    def __init__(self, folders: Folders, place: Place) -> None:
+        self.folders = folders
+        self.place = place
+        self.wanted = folders.state / "wanted"
+
+    # what is there
+
+    def observe(self) -> LiveManager | None:
+        """Our services; `None` when none of them is installed."""
+        programs = tuple(self._programs())
+        return LiveManager(pid=1, programs=programs) if programs else None
+
+    def _programs(self) -> Iterator[LiveProgram]:
+        units = sorted(path.name for path in self._owned() if path.suffix == ".service")
+        if not units:
+            return
+        shown = self._systemctl("show", "--property=Id,ActiveState,MainPID", "--", *units)
+        for block in shown.strip().split("\n\n"):
+            values = dict(line.partition("=")[::2] for line in block.splitlines())
+            unit = values.get("Id", "")
+            pid = int(values.get("MainPID") or 0) or None
+            yield LiveProgram(
+                name=program_of(unit),
+                state=_STATES.get(values.get("ActiveState", ""), "STOPPED"),
+                pid=pid,
+                configured=_digest(self._installed(unit)),
+                running=self._running_digest(unit) if pid else None,
+            )
+
+    def _installed(self, unit: str) -> str:
+        try:
+            return (self.place.units / unit).read_text("utf-8")
+        except OSError:
+            return ""
+
+    def _running_digest(self, unit: str) -> str | None:
+        name = program_of(unit).removeprefix(MODEL_PROGRAM)
+        folder = ".router" if unit == names.ROUTER else name
+        try:
+            return (self.folders.run / folder / "digest").read_text("ascii")
+        except (OSError, ValueError):
+            return None
+
+    def _owned(self) -> Iterator[Path]:
+        """Units that carry our mark, whatever they are called."""
+        for path in sorted(self.place.units.glob("llmdecl*")):
+            if path.is_file() and not path.is_symlink():
+                with path.open(encoding="utf-8", errors="replace") as file:
+                    if file.readline() == MARK:
+                        yield path
+
+    # changing it
+
+    def require_safe(self) -> None:
+        """Systemd itself says whose unit is whose."""
+
+    def require_able(self) -> None:
+        """The system's units are root's to write, and its account has to reach this program."""
+        if not self.place.words and os.geteuid() != 0:
+            summary = "only root installs units of the system"
+            raise Failure(
+                ACCOUNT_UNUSABLE.at("manager.kind", summary, notes=["`systemd-user` is your own"])
+            )
+        if not self.place.words and (closed := closed_to_others(interpreter())) is not None:
+            summary = f"the account `{names.ACCOUNT}` can't run `{interpreter()}`"
+            note = f"`{closed}` lets nobody else in; install llmdecl outside of homes"
+            raise Failure(ACCOUNT_UNUSABLE.at("manager.kind", summary, notes=[note]))
+
+    def start(self) -> None:
+        """Account, rights, units; the target is enabled and on."""
+        self.require_able()
+        try:
+            self._account()
+            self.reread()
+        except OSError as error:
+            summary = f"`{error.filename}` can't be written: {error.strerror}"
+            raise Failure(MANAGER_START_FAILED.at("systemd", summary), status=3) from error
+        self._systemctl("enable", "--quiet", "--", names.TARGET)
+        self._systemctl("start", "--", names.TARGET)
+
+    def _account(self) -> None:
+        """The account that the units name, and what it must be able to reach."""
+        if self.place.sysusers is None:
+            return
+        text = (self.wanted / "sysusers" / "llmdecl.conf").read_text("utf-8")
+        _put(self.place.sysusers / "llmdecl.conf", MARK + text)
+        tool = shutil.which("systemd-sysusers")
+        if tool is None:
+            summary = "`systemd-sysusers` is not installed, so the account can't be made"
+            raise Failure(ACCOUNT_UNUSABLE.at("systemd", summary), status=3)
+        self._run([tool, str(self.place.sysusers / "llmdecl.conf")])
+        self.folders.state.chmod(0o711)
+        measured = self.folders.state / "measured"
+        measured.mkdir(exist_ok=True)
+        account = pwd.getpwnam(names.ACCOUNT)
+        os.chown(measured, account.pw_uid, grp.getgrnam(names.ACCOUNT).gr_gid)
+
+    def reread(self) -> Reread:
+        """Install what differs, remove what is ours and no longer wanted; one `daemon-reload`.
+
+        No process is touched. A text that differs in other things than what its digest covers is
+        installed and changes nothing that runs. Killed in between, the next time does the rest.
+        """
+        wanted = dict(self._wanted())
+        before = {path.name: path.read_text("utf-8") for path in self._owned()}
+        for name, text in wanted.items():
+            if before.get(name) != text:
+                _put(self.place.units / name, text)
+        for name in before.keys() - wanted.keys():
+            (self.place.units / name).unlink(missing_ok=True)
+        self._rights()
+        self._settings()
+        if before != wanted:
+            self._systemctl("daemon-reload")
+        changed = {
+            name
+            for name in wanted.keys() & before.keys()
+            if _digest(wanted[name]) != _digest(before[name])
+        }
+        return Reread(
+            added=_services(wanted.keys() - before.keys()),
+            changed=_services(name for name in changed | self._old() if name in wanted),
+            removed=_services(before.keys() - wanted.keys()),
+        )
+
+    def _old(self) -> set[str]:
+        """The router's unit when the one that runs was started from another text of it."""
+        running = self._running_digest(names.ROUTER)
+        old = running is not None and running != _digest(self._installed(names.ROUTER))
+        return {names.ROUTER} if old else set()
+
+    def _wanted(self) -> Iterator[tuple[str, str]]:
+        machine = {
+            OUR_PROGRAM: f"{_escaped(interpreter())} -m llmdecl",
+            STATE: _escaped(self.folders.state),
+            STORE: _escaped(self.folders.store),
+        }
+        for path in sorted((self.wanted / "systemd").iterdir()):
+            text = path.read_text("utf-8")
+            for stand_in, value in machine.items():
+                text = text.replace(stand_in, value)
+            yield path.name, MARK + text
+
+    def _rights(self) -> None:
+        if self.place.polkit is None:
+            return
+        mark = MARK.replace("#", "//")
+        text = (self.wanted / "polkit" / "llmdecl.rules").read_text("utf-8")
+        _put(self.place.polkit / RIGHTS, mark + text)
+
+    def _settings(self) -> None:
+        """What the router reads: its account may not look into generations."""
+        text = (self.wanted / "router.json").read_text("utf-8")
+        _put(self.place.settings / "router.json", text)
+
+    def add(self, program: str) -> None:
+        """Done by `reread`."""
+
+    def replace(self, program: str) -> None:
+        """Done by `reread`."""
+
+    def remove(self, program: str) -> None:
+        """Done by `reread`; what failed under the old name is forgotten."""
+        self._systemctl("reset-failed", "--", unit_of(program), check=False)
+
+    def start_program(self, program: str) -> None:
+        """Nothing to do when it runs."""
+        self._systemctl("start", "--", unit_of(program))
+
+    def stop_program(self, program: str, *, timeout_s: float) -> None:
+        """Systemd sends KILL after the unit's own limit."""
+        unit = unit_of(program)
+        self._systemctl("stop", "--no-block", "--", unit, check=False)
+        end = time.monotonic() + timeout_s
+        while (state := self._state(unit)) not in ("inactive", "failed", "unknown", ""):
+            if time.monotonic() > end:
+                summary = f"`{unit}` does not end: it is {state}"
+                raise Failure(PROCESS_STAYS.at(program, summary), status=3)
+            time.sleep(0.01)
+
+    def shut_down(self, *, timeout_s: float) -> None:
+        """Everything of ours ends, and does not come back at the next boot."""
+        for path in list(self._owned()):
+            if path.suffix == ".service":
+                self.stop_program(program_of(path.name), timeout_s=timeout_s)
+        self._systemctl("disable", "--quiet", "--now", "--", names.TARGET, check=False)
+
+    def tidy(self) -> None:
+        """Units and rights are gone; account, state and store stay."""
+        for path in list(self._owned()):
+            path.unlink()
+        (self.place.settings / "router.json").unlink(missing_ok=True)
+        if self.place.polkit is not None:
+            (self.place.polkit / RIGHTS).unlink(missing_ok=True)
+        self._systemctl("daemon-reload")
+
+    def is_here(self) -> bool:
+        """Units of ours."""
+        return any(True for _ in self._owned())
+
+    def log(self, program: str) -> Log:
+        """The journal has it."""
+        return JournalLog(unit_of(program), user=bool(self.place.words))
+
+    def _state(self, unit: str) -> str:
+        return self._systemctl("show", "--property=ActiveState", "--value", "--", unit).strip()
+
+    def _systemctl(self, *words: str, check: bool = True) -> str:
+        return self._run(["systemctl", *self.place.words, *words], check=check)
+
+    def _run(self, words: list[str], *, check: bool = True) -> str:
+        try:
+            done = subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=TIMEOUT_S,
+                check=False,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise _refused(words, str(error)) from error
+        if check and done.returncode:
+            raise _refused(words, done.stdout.strip())
+        return done.stdout
+
+
+def system(folders: Folders) -> Systemd:
+    """The system's manager."""
+    return Systemd(folders, SYSTEM)
+
+
+def user(folders: Folders) -> Systemd:
+    """This user's manager."""
+    return Systemd(folders, user_place())
+
+
+def unit_of(program: str) -> str:
+    """The service of a program as plans and the router call it."""
+    return f"llmdecl-{program}.service"
+
+
+def program_of(unit: str) -> str:
+    """The inverse."""
+    return unit.removeprefix("llmdecl-").removesuffix(".service")
+
+
+def closed_to_others(path: Path) -> Path | None:
+    """The first folder on the way to `path`, links followed, that others may not enter."""
+    real = path.resolve()
+    for folder in reversed(real.parents):
+        if not folder.stat().st_mode & 0o001:
+            return folder
+    return None
+
+
+def _put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = text.encode()
+    if not path.is_file() or path.read_bytes() != data:
+        replace_file(path, data)
+
+
+def _services(units: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(program_of(unit) for unit in units if unit.endswith(".service")))
+
+
+def _digest(text: str) -> str | None:
+    found = _DIGEST.search(text)
+    return found[1] if found else None
+
+
+def _escaped(path: Path) -> str:
+    r"""A path inside a word of a unit: C escapes of systemd.syntax(7), `%` doubled.
+
+    `\x22` for what would end the word, because the text stands between quotes or by itself.
+    """
+    return "".join(
+        character if character.isalnum() or character in "/._-+@" else _hex(character)
+        for character in str(path)
+    )
+
+
+def _hex(character: str) -> str:
+    if character == "%":
+        return "%%"
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+
+
+def _refused(words: list[str], said: str) -> Failure:
+    lines = said.splitlines()
+    summary = f"`{' '.join(words[:3])}` failed: {lines[0] if lines else 'it says nothing'}"
+    return Failure(MANAGER_REFUSED.at("systemd", summary, notes=lines[1:6]), status=3)
