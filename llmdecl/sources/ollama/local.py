@@ -1,0 +1,64 @@
+"""Ollama's store on this machine: read, never written."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmdecl.sources.ollama.manifest import MAX_BYTES, Layer
+from llmdecl.sources.reference import OllamaReference
+
+SYSTEM = (Path("/usr/share/ollama/.ollama/models"), Path("/var/lib/ollama/models"))
+"""Of the user that Ollama's installer makes, and of NixOS."""
+
+
+def folders(models_dir: str | None, environment: Mapping[str, str], home: Path) -> tuple[Path, ...]:
+    """Where stores may be, the first one first: only `models_dir` if the spec names one."""
+    if models_dir is not None:
+        return (Path(models_dir),)
+    named = environment.get("OLLAMA_MODELS")
+    first = (Path(named),) if named else ()
+    return tuple(dict.fromkeys((*first, home / ".ollama" / "models", *SYSTEM)))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A manifest's bytes, and the store that it lies in."""
+
+    folder: Path
+    path: Path
+    data: bytes
+
+    def blob(self, layer: Layer) -> Path:
+        """Where the layer is."""
+        return self.folder / "blobs" / layer.blob
+
+
+def find(
+    reference: OllamaReference, folders: tuple[Path, ...]
+) -> tuple[Found | None, tuple[str, ...]]:
+    """The model's manifest, and what could not be looked at (folders that may not be read)."""
+    name = Path(reference.host, reference.namespace, reference.model, reference.tag)
+    unreadable: list[str] = []
+    for folder in folders:
+        path = folder / "manifests" / name
+        try:
+            with path.open("rb") as file:
+                return Found(folder, path, file.read(MAX_BYTES + 1)), tuple(unreadable)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            unreadable.append(f"`{path}` can't be read: {error.strerror}")
+    return None, tuple(unreadable)
+
+
+def blob_at(folders: tuple[Path, ...], layer_blob: str) -> Path | None:
+    """A readable blob of this file name in any of the stores."""
+    for folder in folders:
+        path = folder / "blobs" / layer_blob
+        try:
+            if path.is_file() and os.access(path, os.R_OK):
+                return path
+        except OSError:
+            continue
+    return None
