@@ -1,6 +1,7 @@
 """The problems that `sources` and `store` find."""
 
 from llmdecl.diagnostics import Rule, Severity
+from llmdecl.sources.http import rules as http
 
 BAD_SOURCE = Rule(
     "LD401",
@@ -163,4 +164,5 @@ RULES: tuple[Rule, ...] = (
     UPDATE_UNKNOWN,
     FILE_ABSENT,
     STORE_UNUSABLE,
+    *http.RULES,
 )
