@@ -6,6 +6,9 @@ from typing import Literal
 
 from llmdecl.values import Value, to_json
 
+ARCHIVES = "https://github.com/ggml-org/llama.cpp/archive"
+"""Where GitHub serves llama.cpp's tree: `refs/tags/TAG.tar.gz` and `COMMIT.tar.gz` below it."""
+
 
 class SourceArchive(Value, kw_only=True, frozen=True):
     """llama.cpp's tree: the archive that carries it, and what is in it.
