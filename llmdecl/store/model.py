@@ -10,6 +10,9 @@ from llmdecl.engines.llama_cpp.recipe import BuildRecipe
 from llmdecl.facts.model import Flag, GgufFacts
 from llmdecl.values import Value
 
+SCHEMA = 2
+"""Of the lock that is written; `store/lock.py` has the way from former ones."""
+
 
 class LockedFile(Value, kw_only=True, frozen=True):
     """A file by name, digest and size; `path` is its place inside a package, if it came in one."""
@@ -104,7 +107,7 @@ class Lock(Value, kw_only=True, frozen=True):
     `ports` are TCP ports of models by name, where the router needs them: once given, they stay.
     """
 
-    schema: int = 1
+    schema: int = SCHEMA
     weights: Mapping[str, LockedWeights] = {}
     engines: Mapping[str, LockedEngine] = {}
     ports: Mapping[str, int] = {}

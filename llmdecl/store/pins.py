@@ -29,7 +29,13 @@ def _pins_wheel(engine: PypiEngine, locked: LockedEngine) -> bool:
 
 
 def describe_engine(engine: LockedEngine) -> str:
-    """Package and version, or the path."""
-    if engine.package is None:
-        return f"{engine.executable} ({engine.version})"
-    return f"{engine.package.name} {engine.package.version}"
+    """Package and version, recipe, Nix's reference, or the path."""
+    if engine.package is not None:
+        return f"{engine.package.name} {engine.package.version}"
+    if engine.recipe is not None:
+        recipe = engine.recipe
+        words = (recipe.version, *(recipe.backends or ("cpu",)), *recipe.architectures)
+        return f"llama.cpp {' '.join(words)}"
+    if engine.nix is not None:
+        return f"{engine.nix.reference} ({engine.version})"
+    return f"{engine.executable} ({engine.version})"

@@ -143,6 +143,14 @@ STORE_UNUSABLE = Rule(
     """The store's folder can't be written, or its file system refuses what the store needs
 (rename, symbolic links, locks). `--store-dir` or `LLMDECL_STORE_DIR` puts it elsewhere.""",
 )
+PATTERN_AMBIGUOUS = Rule(
+    "LD470",
+    "pattern-ambiguous",
+    Severity.ERROR,
+    """The `*` in a `file:` source match several files that are not all parts of one split model.
+The notes list what matches, with sizes. A pattern is there to name the parts of one model
+(`file:/srv/models/Llama-*-of-*.gguf`): write more of the name, or the file itself.""",
+)
 
 RULES: tuple[Rule, ...] = (
     BAD_SOURCE,
@@ -164,5 +172,6 @@ RULES: tuple[Rule, ...] = (
     UPDATE_UNKNOWN,
     FILE_ABSENT,
     STORE_UNUSABLE,
+    PATTERN_AMBIGUOUS,
     *http.RULES,
 )

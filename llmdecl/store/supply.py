@@ -117,14 +117,14 @@ def stale(
 ) -> tuple[Change, ...]:
     """Why `lock` is out of date, by spec, lock and local files; nothing is downloaded."""
     if lock is None:
-        return (Change("+", "llmdecl.lock", "does not exist"),)
+        return (Change("+", "llmdecl.lock", ("does not exist",)),)
     wants = wanted(spec)
     weights, engines, pip = _room(spec, base, folders, None, tools)
     found = [*behind(wants, lock), *ports(lock, model_ports(spec, lock.ports))]
 
     def look(address: str, work: Callable[[], object]) -> None:
         _, problems = jobs.run(pip, [Job(address, work)])
-        found.extend(Change("~", problem.address, problem.summary) for problem in problems)
+        found.extend(Change("~", problem.address, (problem.summary,)) for problem in problems)
 
     for want in wants.engines:
         engine = lock.engines.get(want.name)
@@ -134,8 +134,8 @@ def stale(
     for source in wants.sources:
         locked = lock.weights.get(source.key)
         if locked is not None and not matches(source, locked):
-            found.append(Change("~", source.key, "is not locked whole"))
-        elif locked is not None and locked.package is None:
+            found.append(Change("~", source.key, ("is not locked whole",)))
+        elif locked is not None and locked.package is None and locked.origin is None:
             look(source.address, partial(weights.pin, source, locked, update=False))
     return tuple(found)
 
