@@ -2,6 +2,7 @@
 
 from llmdecl.diagnostics import Rule, Severity
 from llmdecl.sources.http import rules as http
+from llmdecl.sources.ollama import rules as ollama
 
 BAD_SOURCE = Rule(
     "LD401",
@@ -174,4 +175,5 @@ RULES: tuple[Rule, ...] = (
     STORE_UNUSABLE,
     PATTERN_AMBIGUOUS,
     *http.RULES,
+    *ollama.RULES,
 )
