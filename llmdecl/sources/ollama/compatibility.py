@@ -30,11 +30,29 @@ def incompatible(marks: Marks) -> Incompatible | None:
     return None
 
 
-_SIZE = re.compile(r"(?<![a-z0-9.])([ea]?\d+(?:\.\d+)?[bm])(?![a-z0-9])")
+_SIZE = re.compile(r"(?<![a-z0-9.])(e?)(\d+(?:\.\d+)?)([bm])(?![a-z0-9])")
+_NEAR = 1.35
+"""A size in words is rounded: 4.3B is `4b`."""
 
 
 def equivalents(row: Format, *words: str) -> tuple[str, ...]:
-    """Repositories with the model, those of its size first if `words` (tag, size) tell it."""
-    wanted = {size for word in words for size in _SIZE.findall(word.lower())}
-    sized = [name for name in row.repositories if wanted & set(_SIZE.findall(name.lower()))]
-    return tuple(sized) or row.repositories
+    """Repositories with the model: those of its size if `words` (tag, then size) tell it."""
+    for word in words:
+        for size in _sizes(word):
+            near = [
+                name
+                for name in row.repositories
+                if any(
+                    size[0] == other[0] and 1 / _NEAR < size[1] / other[1] < _NEAR
+                    for other in _sizes(name)[:1]
+                )
+            ]
+            if near:
+                return tuple(near)
+    return row.repositories
+
+
+def _sizes(text: str) -> list[tuple[str, float]]:
+    """Counts of parameters in millions; `e` marks effective ones (Gemma's E2B)."""
+    found = _SIZE.findall(text.lower())
+    return [(e, float(n) * (1000 if unit == "b" else 1)) for e, n, unit in found if float(n)]

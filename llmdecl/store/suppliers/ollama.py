@@ -14,10 +14,14 @@ from llmdecl.sources.ollama.image import (
     manifest_of,
 )
 from llmdecl.sources.ollama.local import find, folders
-from llmdecl.sources.ollama.rules import OLLAMA_BLOB_PASSED, OLLAMA_UNKNOWN
+from llmdecl.sources.ollama.registry import LIBRARY, Registry
+from llmdecl.sources.ollama.rules import OLLAMA_BLOB_PASSED, OLLAMA_UNKNOWN, OLLAMA_UNREADABLE
 from llmdecl.sources.reference import OllamaReference
 from llmdecl.store.changes import short
+from llmdecl.store.download import Wanted, download
+from llmdecl.store.layout import weights_name
 from llmdecl.store.model import LockedFile, LockedOrigin, LockedWeights
+from llmdecl.store.suppliers.adoption import adopt
 from llmdecl.store.suppliers.ollama_judge import choose, judge, left_behind
 from llmdecl.store.suppliers.supplier import (
     Diagnostics,
@@ -28,9 +32,6 @@ from llmdecl.store.suppliers.supplier import (
     is_whole,
 )
 from llmdecl.store.wanted import WantedSource
-
-LIBRARY = "registry.ollama.ai"
-"""The host of names that name none."""
 
 
 def pin(
@@ -79,9 +80,25 @@ def _image(room: Room, want: WantedSource, reference: OllamaReference) -> tuple[
     if found is not None:
         manifest = manifest_of(found.data, want.source, want.address)
         return LocalImage(found, manifest, room.tools.digest, want.address), ()
-    summary = f"`{want.source}` is in no Ollama store here"
-    notes = [*unreadable, *(f"looked in `{store}`" for store in stores if store.is_dir())]
-    raise Failure(OLLAMA_UNKNOWN.at(want.address, summary, notes=notes))
+    registry = _registry(room, reference)
+    remote = registry.image(want.source, want.address)
+    if remote is None:
+        summary = f"`{want.source}` is neither in an Ollama store here nor in the registry"
+        notes = [
+            *unreadable,
+            *(f"looked in `{store}`" for store in stores),
+            f"asked `{registry.url}`",
+        ]
+        raise Failure(OLLAMA_UNKNOWN.at(want.address, summary, notes=notes))
+    if not unreadable:
+        return remote, ()
+    summary = f"`{want.source}` may be in a store here that this user can't read"
+    return remote, (OLLAMA_UNREADABLE.at(want.address, summary, notes=unreadable),)
+
+
+def _registry(room: Room, reference: OllamaReference) -> Registry:
+    ollama = room.sources.ollama
+    return Registry(room.web, reference, ollama.endpoint if ollama else None)
 
 
 def _stores(room: Room) -> tuple[Path, ...]:
@@ -90,10 +107,7 @@ def _stores(room: Room) -> tuple[Path, ...]:
 
 
 def bring(
-    room: Room,
-    want: WantedSource,
-    reference: OllamaReference,  # noqa: ARG001  # the registry's, below
-    locked: LockedWeights,
+    room: Room, want: WantedSource, reference: OllamaReference, locked: LockedWeights
 ) -> Diagnostics:
     """Link the blob of a store on this machine, or have the registry's bytes."""
     if room.store.weights_problem(locked) is None:
@@ -105,15 +119,42 @@ def bring(
         if problem is None:
             room.progress.done(want.key, "in the store")
             return ()
-        file = locked.files[0]
-        path, passed = _blob(room, want, file)
+        path, passed = _blob(room, want, locked.files[0])
         if path is not None:
             room.store.link_local((path,), locked.digest)
-            room.progress.done(want.key, f"linked to {path}")
-        else:
-            summary = f"`{want.source}` is in no Ollama store here"
-            raise Failure(*passed, OLLAMA_UNKNOWN.at(want.address, summary))
+        note = f"linked to {path}" if path else _fill(room, want, reference, locked)
+    room.progress.done(want.key, note)
     return (*passed, *damaged(want.address, f"weights {short(locked.digest)}", problem))
+
+
+def _fill(room: Room, want: WantedSource, reference: OllamaReference, locked: LockedWeights) -> str:
+    """The entry from another program's file, or from the registry; a note about it."""
+    file, name = locked.files[0], weights_name(1, 1)
+    with room.store.workplace() as work:
+        adopted = work.folder / "adopted"
+        adopted.mkdir()
+        note = adopt(room, file, adopted / name)
+        if note is not None:
+            room.store.add_weights(adopted, locked.digest, work)
+            return note
+        wanted = Wanted(
+            name=file.name,
+            source=_registry(room, reference).source(file.sha256),
+            target=name,
+            sha256=file.sha256,
+            size_bytes=file.size_bytes,
+        )
+        folder = work.folder / "entry"
+        with download(
+            room.web,
+            [wanted],
+            folder=folder,
+            store=room.store,
+            address=want.address,
+            tell=room.item(want),
+        ):
+            room.store.add_weights(folder, locked.digest, work)
+    return "in the store"
 
 
 def _blob(
