@@ -52,8 +52,19 @@ def test_every_rule_is_used():
         for path in (TOP / "llmdecl").rglob("*.py")
         if path.name != "rules.py" or "checks" in path.parts
     )
-    rooms = ("spec", "facts", "plan", "store", "sources.http", "emit", "engines", "activate", "cli")
-    for room in rooms:
+    rooms = (
+        "spec",
+        "facts",
+        "plan",
+        "store",
+        "sources",
+        "sources.http",
+        "emit",
+        "engines",
+        "activate",
+        "cli",
+    )
+    for room in (*rooms, "activate", "cli"):
         module = import_module(f"llmdecl.{room}.rules")
         for name, value in vars(module).items():
             if value in module.RULES:

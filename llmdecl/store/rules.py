@@ -1,6 +1,7 @@
 """The problems that `sources` and `store` find."""
 
 from llmdecl.diagnostics import Rule, Severity
+from llmdecl.sources import rules as sources
 from llmdecl.sources.http import rules as http
 from llmdecl.sources.ollama import rules as ollama
 
@@ -176,4 +177,5 @@ RULES: tuple[Rule, ...] = (
     PATTERN_AMBIGUOUS,
     *http.RULES,
     *ollama.RULES,
+    *sources.RULES,
 )
