@@ -171,7 +171,7 @@ def nothing_stored(where):
         ("pypi:linked==1/x.gguf", "LD409"),
         ("pypi:cut==1/x.gguf", "LD406"),
         ("pypi:swapped==1/x.gguf", "LD407"),
-        ("hf:a/b", "LD401"),
+        ("hf:a", "LD401"),
         ("file:nothing.gguf", "LD402"),
     ],
 )
