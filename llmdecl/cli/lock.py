@@ -40,6 +40,8 @@ def command(spec: Path | None, update: tuple[str, ...], *, check: bool, where: F
     from llmdecl.store.changes import Change, compare
     from llmdecl.store.lock import read_lock, write_lock, written_schema
     from llmdecl.store.model import SCHEMA, Lock
+    from llmdecl.store.roots import register
+    from llmdecl.store.sharing import in_use
     from llmdecl.store.supply import lock_stack, stale
     from llmdecl.store.wanted import users
 
@@ -55,17 +57,19 @@ def command(spec: Path | None, update: tuple[str, ...], *, check: bool, where: F
         changes = stale(valid, previous, base, where)
         show_behind(target, changes, schema=None if schema == SCHEMA else schema)
         return 2 if changes else 0
-    with progress_view() as progress:
-        lock, found = lock_stack(valid, base, where, previous, update=update, progress=progress)
-    found = place((*loaded.diagnostics, *found), loaded.source)
-    if has_errors(found):
-        raise Failure(*found)
-    changes = compare(previous or Lock(), lock, users(valid))
-    if check:
-        show_anew(target, changes, found)
-        return 2 if changes else 0
+    with in_use(where.store):
+        with progress_view() as progress:
+            lock, found = lock_stack(valid, base, where, previous, update=update, progress=progress)
+        found = place((*loaded.diagnostics, *found), loaded.source)
+        if has_errors(found):
+            raise Failure(*found)
+        changes = compare(previous or Lock(), lock, users(valid))
+        if check:
+            show_anew(target, changes, found)
+            return 2 if changes else 0
+        register(where.store, target)
+        write_lock(target, lock)
     if schema != SCHEMA:
         changes = (Change("~", target.name, (f"schema {schema} -> {SCHEMA}",)), *changes)
-    write_lock(target, lock)
     show_locked(target, changes, found)
     return 0

@@ -153,6 +153,29 @@ PATTERN_AMBIGUOUS = Rule(
 The notes list what matches, with sizes. A pattern is there to name the parts of one model
 (`file:/srv/models/Llama-*-of-*.gguf`): write more of the name, or the file itself.""",
 )
+ROOT_UNREADABLE = Rule(
+    "LD471",
+    "root-unreadable",
+    Severity.ERROR,
+    """A lock that uses this store can't be read, so nobody knows what it names, and `llmdecl gc`
+removes nothing. It is an `llmdecl.lock`, or `lock.json` of a generation, that a link in the
+store's `roots` leads to. Mend it, or delete it if its stack is no more.""",
+)
+STORE_BUSY = Rule(
+    "LD472",
+    "store-busy",
+    Severity.ERROR,
+    """`llmdecl gc` needs the store for itself, and another process is locking, fetching, building
+or clearing out. Nothing was removed; run it again when that is done.""",
+)
+NOTHING_REGISTERED = Rule(
+    "LD473",
+    "nothing-registered",
+    Severity.ERROR,
+    """The store holds entries, and no lock is known that would name any of them: they may be of
+stacks that used the store with a version of llmdecl that did not say so. Nothing was removed.
+`llmdecl lock` or `llmdecl fetch` in the folder of each stack makes its lock known.""",
+)
 
 RULES: tuple[Rule, ...] = (
     BAD_SOURCE,
@@ -175,6 +198,9 @@ RULES: tuple[Rule, ...] = (
     FILE_ABSENT,
     STORE_UNUSABLE,
     PATTERN_AMBIGUOUS,
+    ROOT_UNREADABLE,
+    STORE_BUSY,
+    NOTHING_REGISTERED,
     *http.RULES,
     *ollama.RULES,
     *sources.RULES,
