@@ -10,7 +10,8 @@ Sources:
 * official: rocm.docs.amd.com, install-on-linux, "System requirements", 6.1 to 7.1
 * overrides: llama.cpp's docs/build.md, "HIP" (10.3.0 on RDNA 2, 11.0.0 on RDNA 3), ollama's
   docs/gpu.md, "Overrides on Linux"; ROCm/ROCm#1743 (gfx90c as 9.0.0), ROCm/ROCm#2353 (gfx1031),
-  ROCm/rocSPARSE#348 (gfx1010's code on its relatives); 11.0.2 on gfx1103 in many reports. Code of a target runs on another only where instruction set and wave size agree
+  ROCm/rocSPARSE#348 (gfx1010's code on its relatives); 11.0.2 on gfx1103 in many reports.
+  Code of a target runs on another only where instruction set and wave size agree
 """
 
 from collections.abc import Mapping
