@@ -1,6 +1,8 @@
 """`ollama:` sources: the store on this machine, by reference, and the registry."""
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -359,6 +361,24 @@ def test_an_encoder_inside_is_why_there_is_no_projector(local, stack):
     assert all("hf:ggml-org/gemma-3-4b-it-GGUF" in each.help[0] for each in problems)
 
 
+def test_a_blob_by_its_path(local, stack):
+    """A `file:` source that leads into an Ollama store is judged alike."""
+    local.blob(GPT_OSS)
+    _, problems = stack(f"file:{local.blobs[sha256(GPT_OSS)]}").lock()
+    assert codes(problems) == ["LD462"]
+    local.blob(TINY)
+    _, problems = stack(f"file:{local.blobs[sha256(TINY)]}").lock()
+    assert problems == ()
+
+
+def test_a_template_alone_is_no_loss(local, stack):
+    """Weights with a chat template of their own lose nothing with Ollama's."""
+    data = weights("llama", [("tokenizer.chat_template", "str", "{{ messages }}")])
+    local.add(library("tiny"), [("model", data), ("template", "{{ .Prompt }}")])
+    _, problems = stack().lock()
+    assert problems == ()
+
+
 # the registry
 
 
@@ -481,3 +501,28 @@ def test_adopted(local, stack, site, where, tmp_path):
     assert stack(endpoint=site.url, adopt=False).fetch(lock) == ()
     assert len(site.requests("blobs")) > before
     assert not entry(where, TINY).samefile(cached)
+
+
+def test_processes(local, stack, site, where, tmp_path):
+    """Two fetches at once link one blob and share one file; neither fails or downloads."""
+    registry = OllamaRegistry(site)
+    registry.add("library/tiny", [("model", TINY)])
+    local.add(library("other"), [("draft", OTHER)])
+    cached = tmp_path / "home/.lmstudio/models/a/b" / f"sha256-{sha256(TINY)}"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(TINY)
+    draft = {"source": "ollama:tiny", "draft": {"source": "ollama:other"}}
+    here = stack(draft, endpoint=site.url)
+    lock, problems = here.lock()
+    assert problems == ()
+    root = where.store.parent
+    (tmp_path / "spec.json").write_text(here.spec.model_dump_json(by_alias=True, exclude_none=True))
+    (tmp_path / "lock.json").write_bytes(to_json(lock))
+    argv = [sys.executable, Path(__file__).with_name("fetch_process.py"), root]
+    argv += [tmp_path / "spec.json", tmp_path / "lock.json"]
+    before = len(site.requests("blobs"))
+    processes = [subprocess.Popen(argv) for _ in range(2)]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert len(site.requests("blobs")) == before
+    assert entry(where, OTHER).samefile(local.blobs[sha256(OTHER)])
+    assert entry(where, TINY).read_bytes() == TINY

@@ -54,16 +54,23 @@ class Extras:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """`lines` belong into the model's table, each valid TOML by itself; `notes` have no key."""
+    """`lines` belong into the model's table, each valid TOML by itself; `notes` have no key.
+
+    `asides` are no loss: worth a word beside others, and none alone.
+    """
 
     lines: tuple[str, ...]
     notes: tuple[str, ...]
+    asides: tuple[str, ...] = ()
 
 
 def offer(extras: Extras, gguf: GgufFacts) -> Offer:
     """What the weights do not carry."""
     lines: list[str] = []
     notes: list[str] = []
+    asides: list[str] = []
+    if extras.template and gguf.chat_template_sha256 is not None:
+        asides.append("its Go template is not used: the weights have a Jinja template of their own")
     for text, is_line in (
         *_params(extras.params),
         *_system(extras.system),
@@ -71,7 +78,7 @@ def offer(extras: Extras, gguf: GgufFacts) -> Offer:
         *_messages(extras.messages),
     ):
         (lines if is_line else notes).append(text)
-    return Offer(tuple(lines), tuple(notes))
+    return Offer(tuple(lines), tuple(notes), tuple(asides))
 
 
 Said = Iterator[tuple[str, bool]]
@@ -135,11 +142,9 @@ def _system(text: str | None) -> Said:
 
 
 def _template(text: str | None, gguf: GgufFacts) -> Said:
-    if not text:
+    if not text or gguf.chat_template_sha256 is not None:
         return
-    if gguf.chat_template_sha256 is not None:
-        yield "its Go template is not used: the weights have a Jinja template of their own", False
-    elif "<|im_start|>" in text:
+    if "<|im_start|>" in text:
         yield 'chat-template = "chatml"', True
         yield "the weights have no chat template; Ollama's is ChatML", False
     else:

@@ -1,8 +1,11 @@
 """Which layer of an Ollama model a spec means, whether llama.cpp can use it, what else it has."""
 
+import re
 from collections import Counter
+from pathlib import Path
 
 from llmdecl.diagnostics import Diagnostic, Failure
+from llmdecl.facts.gguf import read_header
 from llmdecl.facts.gguf_values import GgufHeader
 from llmdecl.facts.model import GgufFacts
 from llmdecl.sources.ollama.compatibility import equivalents, incompatible
@@ -18,6 +21,8 @@ from llmdecl.sources.ollama.rules import (
 )
 from llmdecl.sources.ollama.settings import Extras, offer, toml
 from llmdecl.store.wanted import WantedSource
+
+_BLOB = re.compile(r"sha256-[0-9a-f]{64}")
 
 _COMPANIONS = {"projector": "mmproj", "draft": "draft", "adapter": "lora"}
 """Keys of a model's table that name what a layer holds."""
@@ -72,6 +77,14 @@ def judge(want: WantedSource, header: GgufHeader, config: Config) -> None:
     raise Failure(OLLAMA_LAYOUT.at(want.address, summary, notes=flaw.seen, help=help_))
 
 
+def refuse_file(want: WantedSource, path: Path) -> None:
+    """The same for a blob that a `file:` source names, by its file name."""
+    if _BLOB.fullmatch(path.name):
+        header, _ = read_header(path, address=want.address)
+        if header is not None:  # what else is wrong with it is said where it is read
+            judge(want, header, Config())
+
+
 def left_behind(
     want: WantedSource, manifest: Manifest, extras: Extras, config: Config, gguf: GgufFacts
 ) -> tuple[Diagnostic, ...]:
@@ -86,10 +99,11 @@ def left_behind(
         lines.append(f"{key} = {toml([companion] if key == 'lora' else companion)}")
         if len(layers) > 1:
             notes.append(f"of {len(layers)} `{kind}` layers the first is taken")
-    if config.renderer is not None:
+    if config.renderer is not None and gguf.chat_template_sha256 is None:
         notes.append(f"Ollama renders its chats itself, as `{config.renderer}`")
     if not lines and not notes:
         return ()
+    notes += offered.asides
     summary = f"`{want.source}` is more than its weights, and only these are taken"
     help_ = [f"`{line}`" for line in lines]
     return (OLLAMA_LEFT.at(want.address, summary, notes=notes, help=help_),)
