@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from llmdecl.diagnostics import Diagnostic, Failure, has_errors
-from llmdecl.facts.gguf_facts import judge_tensors
-from llmdecl.facts.gguf_header import MAX_HEADER_BYTES, parse_header
-from llmdecl.facts.gguf_values import GgufHeader, HeaderError
+from llmdecl.facts.gguf import header_in
+from llmdecl.facts.gguf_remote import FIRST_AT_ONCE, MAX_REMOTE_HEADER_BYTES
+from llmdecl.facts.gguf_values import GgufHeader
 from llmdecl.facts.gguf_window import Window
-from llmdecl.sources.http.reader import RangeReader
 from llmdecl.sources.http.values import Source
 from llmdecl.sources.http.web import Web
 from llmdecl.sources.ollama.image import manifest_of
 from llmdecl.sources.ollama.manifest import MAX_BYTES, Layer, Manifest
 from llmdecl.sources.ollama.rules import OLLAMA_BLOB, OLLAMA_MANIFEST
 from llmdecl.sources.reference import OllamaReference
+from llmdecl.sources.remote import remote_part
 
 LIBRARY: Final = "registry.ollama.ai"
 """The host of names that name none."""
@@ -86,18 +86,16 @@ class RemoteImage:
 
     def header(self, layer: Layer) -> tuple[GgufHeader, tuple[Diagnostic, ...]]:
         """The header of weights by range requests, and warnings about it."""
-        web = self.registry.web
-        remote = web.look(self.registry.source(layer.sha256), address=self.address)
-        if remote.size_bytes not in (None, layer.size_bytes):
-            summary = f"the registry's blob {layer.sha256} has {remote.size_bytes:,} bytes"
-            note = f"the manifest says {layer.size_bytes:,}"
-            raise Failure(OLLAMA_BLOB.at(self.address, summary, notes=[note]))
-        reader = RangeReader(web, remote, address=self.address, max_bytes=MAX_HEADER_BYTES)
-        try:
-            header, _ = parse_header(Window(reader.read_at, layer.size_bytes, MAX_HEADER_BYTES))
-        except HeaderError as error:
-            raise Failure(error.at(self.address, layer.blob)) from None
-        problems = judge_tensors(header, self.address, layer.blob)
-        if has_errors(problems):
+        part = remote_part(
+            self.registry.web,
+            self.registry.source(layer.sha256),
+            name=layer.blob,
+            sha256=layer.sha256,
+            size_bytes=layer.size_bytes,
+            address=self.address,
+        )
+        window = Window(part.read_at, part.size_bytes, MAX_REMOTE_HEADER_BYTES, FIRST_AT_ONCE)
+        header, problems = header_in(window, part.name, self.address)
+        if header is None or has_errors(problems):
             raise Failure(*problems)
         return header, problems

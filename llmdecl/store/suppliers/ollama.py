@@ -18,10 +18,7 @@ from llmdecl.sources.ollama.registry import LIBRARY, Registry
 from llmdecl.sources.ollama.rules import OLLAMA_BLOB_PASSED, OLLAMA_UNKNOWN, OLLAMA_UNREADABLE
 from llmdecl.sources.reference import OllamaReference
 from llmdecl.store.changes import short
-from llmdecl.store.download import Wanted, download
-from llmdecl.store.layout import weights_name
 from llmdecl.store.model import LockedFile, LockedOrigin, LockedWeights
-from llmdecl.store.suppliers.adoption import adopt
 from llmdecl.store.suppliers.ollama_judge import choose, judge, left_behind
 from llmdecl.store.suppliers.supplier import (
     Diagnostics,
@@ -31,6 +28,7 @@ from llmdecl.store.suppliers.supplier import (
     damaged,
     is_whole,
 )
+from llmdecl.store.suppliers.web import bring_files
 from llmdecl.store.wanted import WantedSource
 
 
@@ -114,47 +112,17 @@ def bring(
         room.progress.done(want.key, "in the store")
         return ()
     room.progress.begin(want.key, None)
+    path, passed = _blob(room, want, locked.files[0])
+    if path is None:
+        registry = _registry(room, reference)
+        brought = bring_files(room, want, locked, lambda file: registry.source(file.sha256))
+        return (*passed, *brought)
     with room.store.guard(locked.digest, room.called_off):
         problem = room.store.weights_problem(locked)
-        if problem is None:
-            room.progress.done(want.key, "in the store")
-            return ()
-        path, passed = _blob(room, want, locked.files[0])
-        if path is not None:
+        if problem is not None:
             room.store.link_local((path,), locked.digest)
-        note = f"linked to {path}" if path else _fill(room, want, reference, locked)
-    room.progress.done(want.key, note)
+    room.progress.done(want.key, f"linked to {path}")
     return (*passed, *damaged(want.address, f"weights {short(locked.digest)}", problem))
-
-
-def _fill(room: Room, want: WantedSource, reference: OllamaReference, locked: LockedWeights) -> str:
-    """The entry from another program's file, or from the registry; a note about it."""
-    file, name = locked.files[0], weights_name(1, 1)
-    with room.store.workplace() as work:
-        adopted = work.folder / "adopted"
-        adopted.mkdir()
-        note = adopt(room, file, adopted / name)
-        if note is not None:
-            room.store.add_weights(adopted, locked.digest, work)
-            return note
-        wanted = Wanted(
-            name=file.name,
-            source=_registry(room, reference).source(file.sha256),
-            target=name,
-            sha256=file.sha256,
-            size_bytes=file.size_bytes,
-        )
-        folder = work.folder / "entry"
-        with download(
-            room.web,
-            [wanted],
-            folder=folder,
-            store=room.store,
-            address=want.address,
-            tell=room.item(want),
-        ):
-            room.store.add_weights(folder, locked.digest, work)
-    return "in the store"
 
 
 def _blob(
