@@ -61,8 +61,8 @@ def _engine(
     if locked is None or locked.provider != want.engine.provider:
         return None, ()
     word = engine_executable(locked)
-    path = folders.store / word.text.lstrip("/")
-    facts = _from_lock(locked, f"{{store}}{word.text}", present=path.is_file())
+    path = folders.store / word.text.lstrip("/") if word.root else Path(word.text)
+    facts = _from_lock(locked, f"{word.root or ''}{word.text}", present=path.is_file())
     if not facts.present:
         return facts, ()
     devices, problems = list_devices(path, address=want.address, cache=folders.cache)

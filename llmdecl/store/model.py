@@ -66,8 +66,9 @@ class LockedWeights(Value, kw_only=True, frozen=True):
 
 
 class LockedNix(Value, kw_only=True, frozen=True):
-    """A package of Nix: `reference` as locked (with revision and NAR hash), and what it came to."""
+    """A package of Nix as the spec has it, its reference with revision or hash, what it came to."""
 
+    package: str
     reference: str
     derivation: str | None
     output: str

@@ -1,7 +1,7 @@
 """Whether a pin of the lock is for what the spec says, by provider. Pure."""
 
 from llmdecl.sources.reference import normalise_package
-from llmdecl.spec.schema import PathEngine, PypiEngine
+from llmdecl.spec.schema import NixEngine, PathEngine, PypiEngine
 from llmdecl.store.model import LockedEngine
 from llmdecl.store.wanted import WantedEngine
 
@@ -16,6 +16,8 @@ def pins(want: WantedEngine, locked: LockedEngine) -> bool:
             return locked.executable == engine.path
         case PypiEngine():
             return _pins_wheel(engine, locked)
+        case NixEngine():
+            return locked.nix is not None and locked.nix.package == engine.package
         case _:
             return False
 
@@ -37,5 +39,5 @@ def describe_engine(engine: LockedEngine) -> str:
         words = (recipe.version, *(recipe.backends or ("cpu",)), *recipe.architectures)
         return f"llama.cpp {' '.join(words)}"
     if engine.nix is not None:
-        return f"{engine.nix.reference} ({engine.version})"
+        return f"{engine.nix.package} ({engine.version})"
     return f"{engine.executable} ({engine.version})"

@@ -26,7 +26,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _ARCHITECTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_:-]*")
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*(/[A-Za-z0-9_][A-Za-z0-9._:-]*)*")
-_NIX_PATH = re.compile(r"/nix/store/[0-9a-z]{32}-[A-Za-z0-9+._?=-]+(/[A-Za-z0-9+._?=-]+)*")
+_NIX_PATH = re.compile(r"(/[A-Za-z0-9+._?=-]+)+/[0-9a-z]{32}-[A-Za-z0-9+._?=-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST = 2048
 """Characters of a text that a publisher chose."""
@@ -109,6 +109,8 @@ def _engine(engine: LockedEngine) -> Iterator[str]:
             yield "has a digest that is not its recipe's"
     if engine.nix is not None:
         yield from _nix(engine.nix)
+        if not engine.executable.startswith(f"{engine.nix.output}/"):
+            yield f"has {engine.executable!r} for a program, which is not in its output"
 
 
 def _recipe(recipe: BuildRecipe) -> Iterator[str]:
@@ -146,8 +148,9 @@ def _nix(nix: LockedNix) -> Iterator[str]:
     for path in paths:
         if not _NIX_PATH.fullmatch(path) or ".." in path.split("/"):
             yield f"has {path!r} for a path of Nix's store"
-    if _CONTROL.search(nix.reference) or nix.reference.startswith("-"):
-        yield f"has {nix.reference!r} for a package of Nix"
+    for text in (nix.package, nix.reference):
+        if _CONTROL.search(text) or text.startswith("-"):
+            yield f"has {text!r} for a package of Nix"
 
 
 def _no_digests(digests: Iterable[str]) -> Iterator[str]:

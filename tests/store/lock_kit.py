@@ -101,7 +101,12 @@ def full():
         weights("hf:owner/Repo-GGUF#Q4_K_M", split, origin=ORIGIN),
         weights("pypi:tiny==1.0/m.gguf", [file(path="m.gguf")], package=PACKAGE),
     )
-    nix = LockedNix(reference="nixpkgs#llama-cpp", derivation=f"{NIX}.drv", output=NIX)
+    nix = LockedNix(
+        package="nixpkgs#llama-cpp",
+        reference="github:NixOS/nixpkgs/" + "1" * 40 + "#llama-cpp",
+        derivation=f"{NIX}.drv",
+        output=NIX,
+    )
     return Lock(
         weights={each.source: each for each in sources},
         engines={

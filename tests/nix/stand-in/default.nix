@@ -44,7 +44,12 @@ let
         message,
       }:
       fixedOutput name sha256 "flat" // { inherit message; };
-    fetchNpmDeps = { name, hash, ... }: fixedOutput name hash "recursive" // { inherit hash; };
+    fetchNpmDeps =
+      { name, hash, ... }:
+      stdenv.mkDerivation {
+        inherit name hash;
+        installPhase = "mkdir $out";
+      };
 
     cmake = tool "cmake";
     nodejs_latest = tool "nodejs";
@@ -53,6 +58,17 @@ let
     unzip = tool "unzip";
     cudaPackages = { };
     rocmPackages = { };
+
+    # what goes wrong with packages
+    broken = stdenv.mkDerivation {
+      name = "broken";
+      installPhase = "echo it does not compile; exit 3";
+    };
+    slow = stdenv.mkDerivation {
+      name = "slow";
+      installPhase = "sleep 60; mkdir $out";
+    };
+    unfree = throw "Package `unfree` has an unfree license, refusing to evaluate.";
 
     llama-cpp = final.callPackage ./llama-cpp.nix { };
     llama-cpp-vulkan = final.llama-cpp.override { vulkanSupport = true; };

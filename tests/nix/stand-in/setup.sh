@@ -4,11 +4,17 @@ if [ -n "${buildCommand-}" ]; then
     eval "$buildCommand"
     exit
 fi
-if [ -n "${src-}" ]; then
-    cp -R "$src" source
+# what nixpkgs' shell has, and nothing here needs
+prependToVar() { :; }
+pushd() { :; }
+popd() { :; }
+npm() { :; }
+mkdir source
+if [ -d "${src-}" ]; then
+    cp -R "$src/." source
     chmod -R u+w source
-    cd source
 fi
+cd source
 eval "${postPatch-}"
-eval "${preConfigure-}"
+eval "${preConfigure-}" 2>/dev/null
 eval "${installPhase-}"
