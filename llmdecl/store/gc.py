@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmdecl.store.layout import SPLIT, locked_engine_folder, weights_folder
+from llmdecl.store.layout import SPLIT, locked_engine_folder, nix_root, weights_folder
 from llmdecl.store.model import Lock
 from llmdecl.store.partial import dead, remove_tree, sweep, workplace
 
@@ -20,6 +20,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ENGINE = re.compile(r"(?P<digest>[0-9a-f]{64})-[^/]+")
 _ORIGIN = re.compile(r"(?P<digest>[0-9a-f]{64})\.json")
 _DOWNLOAD = re.compile(r"(?P<digest>[0-9a-f]{64})|web-[0-9a-f]{64}")
+_NIX_ROOT = re.compile(r"[0-9a-z]{32}-[A-Za-z0-9+._?=-]+")
 _UNNAMED = "no lock names it"
 _OWN = ("locks", "roots")
 """Folders that are not for entries."""
@@ -64,6 +65,8 @@ def named(locks: Iterable[Lock]) -> Named:
         for engine in lock.engines.values():
             if (folder := locked_engine_folder(engine)) is not None:
                 paths.add(folder)
+            if engine.nix is not None:
+                paths.add(nix_root(engine.nix.output))
             if engine.package is not None:
                 digests.add(engine.package.file.sha256)
             if engine.recipe is not None:
@@ -151,6 +154,7 @@ def _entries(store: Path) -> Iterator[tuple[str, str | None, str | None]]:
         "engines": _judge_engine,
         "origins": _judge_origin,
         "downloads": _judge_download,
+        "nix-roots": _judge_nix_root,
     }
     for top in _names(store):
         judge = kinds.get(top)
@@ -190,6 +194,12 @@ def _judge_origin(entry: Path) -> tuple[str | None, str | None]:
 def _judge_download(entry: Path) -> tuple[str | None, str | None]:
     match = _DOWNLOAD.fullmatch(entry.name)
     return _no_folder(entry, _DOWNLOAD), match["digest"] if match else None
+
+
+def _judge_nix_root(entry: Path) -> tuple[str | None, str | None]:
+    if not _NIX_ROOT.fullmatch(entry.name):
+        return "has a name that llmdecl does not give", None
+    return None if entry.is_symlink() else "is no symbolic link", None
 
 
 def _no_folder(entry: Path, form: re.Pattern[str]) -> str | None:

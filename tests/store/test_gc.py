@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from lock_kit import ORIGIN, PACKAGE, built, engine, file, weights
+from lock_kit import ORIGIN, PACKAGE, built, engine, file, full, weights
 from supply_kit import TOOLS, sha256
 
 from llmdecl.cli import run
 from llmdecl.store.gc import look, named, remove
-from llmdecl.store.layout import locked_engine_folder
+from llmdecl.store.layout import locked_engine_folder, nix_root
 from llmdecl.store.lock import write_lock
 from llmdecl.store.model import Lock
 from llmdecl.store.processes import entries_in_use
@@ -431,3 +431,22 @@ def test_read_only_store(tmp_path, monkeypatch, where, capsys):
         pass
     assert run(["gc", "--store-dir", str(tmp_path / "store")]) == 1
     assert "LD419" in "".join(capsys.readouterr())
+
+
+def test_roots_for_nix(store, tmp_path):
+    """A link that keeps an engine in Nix's store goes when no lock names the engine; as a link."""
+    held = full().engines["nix"]
+    keep, gone = (store / nix_root(output) for output in (held.nix.output, f"/x/{'1' * 32}-y"))
+    keep.parent.mkdir()
+    (tmp_path / "output").write_text("an engine")
+    for each in (keep, gone):
+        each.symlink_to(tmp_path / "output")
+    put(store, "nix-roots/notes.txt")
+    stack(store, tmp_path / "a", engines={"nix": held})
+    roots, _ = read_roots(store)
+    found = look(store, named(roots.locks), {})
+    assert [each.path for each in found.garbage] == [f"nix-roots/{gone.name}"]
+    assert [each.path for each in found.left] == ["nix-roots/notes.txt"]
+    assert remove(store, found.garbage) == ()
+    assert sorted(each.name for each in keep.parent.iterdir()) == [keep.name, "notes.txt"]
+    assert (tmp_path / "output").exists()
