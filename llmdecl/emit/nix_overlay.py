@@ -27,7 +27,8 @@ b9297."""
 _HEAD = r"""# Engines of this stack as packages over nixpkgs' `llama-cpp`, by llmdecl from its lock:
 #   nixpkgs.overlays = [ (import ./overlay.nix) ];
 #
-# `src` is llama.cpp's tree by the hash of its Nix archive, which llmdecl works out itself. The
+# `src` is llama.cpp's tree by the hash of its Nix archive, which llmdecl works out itself, without
+# the `.git` that a source distribution may carry and that leads nowhere. The
 # `fetchFromGitHub` of nixpkgs' package asks git for the commit before it hashes, so its hash is
 # known to nobody but Nix.
 final: prev:
@@ -53,6 +54,7 @@ let
       ''
         mkdir unpacked
         ${unpack.command}
+        rm -rf "unpacked/$root/.git"
         mv "unpacked/$root" "$out"
       '';
 
@@ -146,8 +148,6 @@ let
         {
           inherit version src;
           patches = [ ];
-          # the tree of a source distribution has a `.git` that leads nowhere
-          postPatch = (old.postPatch or "") + "\nrm -rf .git\n";
           cmakeFlags = (old.cmakeFlags or [ ]) ++ cmakeFlags;
           preConfigure =
             (
@@ -269,11 +269,11 @@ def _archive(archive: SourceArchive) -> str:
         package = archive.file_name.rpartition("-")[0]
         url = f"mirror://pypi/{package[:1]}/{package}/{archive.file_name}"
     elif re.fullmatch(r"b[0-9]+", origin):
-        url = f"{ARCHIVES}/refs/tags/{origin}.tar.gz"
+        url = ARCHIVES.format(ref=f"refs/tags/{origin}")
     elif re.fullmatch(r"[0-9a-f]{40}", origin):
-        url = f"{ARCHIVES}/{origin}.tar.gz"
+        url = ARCHIVES.format(ref=origin)
     else:
-        url = origin
+        url = origin.partition("#")[0]
     table = {"name": name, "url": url, "hash": nix.sri(archive.sha256)}
     return f"prev.fetchurl {nix.render(table, '      ')}"
 

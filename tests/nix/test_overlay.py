@@ -95,6 +95,18 @@ def test_source_is_the_tree_by_its_nar_hash(engines):
     assert last(sdist["cmakeFlags"])["LLAMA_BUILD_NUMBER"] == "0"
 
 
+@pytest.mark.parametrize(
+    ("origin", "url"),
+    [
+        ("1" * 40, f"https://github.com/ggml-org/llama.cpp/archive/{'1' * 40}.tar.gz"),
+        (f"https://example.org/x.tar.gz#sha256={'ab' * 32}", "https://example.org/x.tar.gz"),
+    ],
+)
+def test_other_origins(origin, url):
+    """A commit's archive, and a web server's without what is not its address."""
+    assert f'url = "{url}";' in overlay({"main": recipe(archive=archive(origin=origin))})
+
+
 def test_web_ui_is_off_unless_its_hash_is_known(engines):
     """Without `npmDepsHash` neither node nor its packages are asked for."""
     engine = engines["llmdecl-cpu"]
@@ -159,6 +171,7 @@ def test_the_tree_is_what_we_hashed(nix, tmp_path, root):
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         tar.add(tree, arcname=root or ".")
+        tar.addfile(tarfile.TarInfo(f"{root or '.'}/.git"))
     file = tmp_path / "archive-1.0.tar.gz"
     file.write_bytes(packed.getvalue())
     source = archive(

@@ -6,8 +6,8 @@ from typing import Literal
 
 from llmdecl.values import Value, to_json
 
-ARCHIVES = "https://github.com/ggml-org/llama.cpp/archive"
-"""Where GitHub serves llama.cpp's tree: `refs/tags/TAG.tar.gz` and `COMMIT.tar.gz` below it."""
+ARCHIVES = "https://github.com/ggml-org/llama.cpp/archive/{ref}.tar.gz"
+"""llama.cpp's repository as archives; `{ref}` is `refs/tags/TAG` or a commit."""
 
 
 class SourceArchive(Value, kw_only=True, frozen=True):
