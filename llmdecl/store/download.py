@@ -1,44 +1,36 @@
 """Files from web servers into the store's file system: verified, read-only, and kept until used.
 
     with download(web, wanted, folder=work.folder / "entry", store=store, ...) as files:
-        store.add_weights(folder, digest, work)
+        store.add_weights(work.folder / "entry", weights_digest(files), work)
 
-What has arrived lies in `downloads/` of the store and survives a kill; the next download of the
-same thing goes on from there.
+What has arrived lies in `downloads/` of the store (`remains.py`) and survives a kill at any moment;
+the next download of the same thing goes on from there.
 """
 
-import hashlib
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Event
+from typing import TypeVar
 
-from llmdecl.diagnostics import Failure
-from llmdecl.sources.http.values import Source
 from llmdecl.sources.http.web import Web
+from llmdecl.sources.pip import Stopped
 from llmdecl.sources.wheel import Tell, need_room
+from llmdecl.store.file_download import FileDownload, Wanted
+from llmdecl.store.meter import Meter
 from llmdecl.store.model import LockedFile
-from llmdecl.store.rules import HASH_MISMATCH
+from llmdecl.store.remains import guard_name
 from llmdecl.store.store import Store
 
-_CHUNK = 1 << 18
+FILES_AT_ONCE = 4
+"""Of one download; connections of a whole run are bounded by the `Web`."""
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """One file. `name` is what people and the lock call it, `path` its place in the repository.
-
-    `sha256` and `size_bytes` are compared where they are known; `target` is its name in the folder.
-    """
-
-    name: str
-    source: Source
-    target: str
-    sha256: str | None = None
-    size_bytes: int | None = None
-    path: str | None = None
+__all__ = ["Wanted", "download"]
 
 
 @contextmanager
@@ -53,34 +45,72 @@ def download(
     A Failure (LD407, LD410, LD420 to LD428) keeps nothing wrong; Stopped when called off.
     """
     assert folder.is_relative_to(store.folder)
-    folder.mkdir()
-    tell.begin(sum(each.size_bytes or 0 for each in wanted) or None)
-    yield tuple(_one(web, each, folder, address, tell) for each in wanted)
+    files = [FileDownload(web, each, store.folder, address=address) for each in wanted]
+    _all(web, files, lambda each, _: each.look())
+    # the same content twice is brought once
+    by_key = {each.key: each for each in files}
+    with ExitStack() as stack:
+        for key in sorted(by_key):
+            stack.enter_context(store.guard(guard_name(key), web.stopped.is_set))
+        for each in by_key.values():
+            stack.callback(each.close)
+        brought = _bring(web, by_key, store, address, tell)
+        folder.mkdir()
+        for each in files:
+            _link(by_key[each.key].folder / "data", folder / each.wanted.target)
+        yield tuple(
+            brought[each.key].replace(name=each.wanted.name, path=each.wanted.path)
+            for each in files
+        )
+        for each in by_key.values():
+            shutil.rmtree(each.folder, ignore_errors=True)
 
 
-def _one(web: Web, wanted: Wanted, folder: Path, address: str, tell: Tell) -> LockedFile:
-    if wanted.size_bytes is not None:
-        need_room(folder, wanted.size_bytes, f"`{wanted.name}`", address)
+def _bring(
+    web: Web, by_key: dict[str, FileDownload], store: Store, address: str, tell: Tell
+) -> dict[str, LockedFile]:
+    meter = Meter(tell)
+    sizes = [each.open() for each in by_key.values()]
+    known = [size for size, _ in sizes if size is not None]
+    here = sum(so_far for _, so_far in sizes)
+    names = [each.wanted.name for each in by_key.values()]
+    what = f"`{names[0]}`" + (f" and {len(names) - 1} more" if names[1:] else "")
+    need_room(store.folder, sum(known) - here, what, address)
+    meter.begin(sum(known) if len(known) == len(sizes) else None, here)
+    found = _all(web, list(by_key.values()), lambda each, called_off: each.run(meter, called_off))
+    return dict(zip(by_key, found, strict=True))
 
-    def once() -> LockedFile:
-        digest, size = hashlib.sha256(), 0
-        with (
-            tempfile.NamedTemporaryFile(dir=folder.parent, delete=False) as file,
-            web.opened(wanted.source) as stream,
-        ):
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-                file.write(chunk)
-                size += len(chunk)
-                tell.advance(len(chunk))
-            file.flush()
-            os.fchmod(file.fileno(), 0o444)
-            os.fsync(file.fileno())
-        found = digest.hexdigest()
-        if wanted.sha256 not in (None, found):
-            summary = f"`{wanted.name}` should have SHA-256 {wanted.sha256}, and has {found}"
-            raise Failure(HASH_MISMATCH.at(address, summary, notes=[f"{size} bytes"]))
-        Path(file.name).rename(folder / wanted.target)
-        return LockedFile(name=wanted.name, sha256=found, size_bytes=size, path=wanted.path)
 
-    return web.trying(once, address)
+def _all(
+    web: Web,
+    files: Sequence[FileDownload],
+    work: Callable[[FileDownload, Callable[[], bool]], T],
+) -> list[T]:
+    """`work` of each, several at once; the first failure ends the others."""
+    ended = Event()
+
+    def called_off() -> bool:
+        return ended.is_set() or web.stopped.is_set()
+
+    with ThreadPoolExecutor(max_workers=max(1, min(FILES_AT_ONCE, len(files)))) as pool:
+        futures = [pool.submit(work, each, called_off) for each in files]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            ended.set()
+            wait(futures)
+        except BaseException:
+            web.stop()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    problems = [problem for each in futures if (problem := each.exception()) is not None]
+    for problem in sorted(problems, key=lambda each: isinstance(each, Stopped)):
+        raise problem
+    return [each.result() for each in futures]
+
+
+def _link(data: Path, target: Path) -> None:
+    """The finished file under its name, and still among the remains: a kill now loses nothing."""
+    try:
+        os.link(data, target)
+    except OSError:  # a file system without hard links
+        data.rename(target)

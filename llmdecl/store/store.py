@@ -72,8 +72,10 @@ class Store:
             yield work
 
     def sweep(self) -> int:
-        """Remove what killed processes left; how many of them."""
-        return sweep(self.folder)
+        """Remove what killed processes left, but for downloads that can go on; how many."""
+        from llmdecl.store.remains import forget_arrived
+
+        return sweep(self.folder) + forget_arrived(self.folder)
 
     # weights
 

@@ -1,5 +1,6 @@
 """One answer whose body is still on its way."""
 
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -85,6 +86,12 @@ class Stream:
             self._broken = True
             summary = f"`{shown(self.url)}` hardly moves: {self._slow_bytes} bytes in a minute"
             raise Trouble(WEB_UNREACHABLE, summary, passing=True)
+
+    def end(self) -> None:
+        """From another thread: have a `read` that waits come back, with Trouble."""
+        self._broken = True
+        with contextlib.suppress(ValueError, RuntimeError, OSError):
+            self._response.shutdown()
 
     def close(self) -> None:
         """Keep the connection for the next request when little is left of the body, else drop it.

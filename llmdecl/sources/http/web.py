@@ -16,6 +16,7 @@ from llmdecl.sources.http.patience import Patience, retry_after_s
 from llmdecl.sources.http.problems import Trouble, of_exception, of_status
 from llmdecl.sources.http.rules import WEB_BAD_ANSWER, WEB_SIZE, WEB_UNREACHABLE
 from llmdecl.sources.http.secret import Secret
+from llmdecl.sources.http.slots import Slots
 from llmdecl.sources.http.stream import Stream
 from llmdecl.sources.http.values import Answer, Headers, RemoteFile, Source, same_place, shown
 from llmdecl.sources.pip import Stopped
@@ -43,7 +44,7 @@ class Web:
 
     def __init__(self, patience: Patience | None = None, *, at_once: int = AT_ONCE) -> None:
         self.patience = patience or Patience()
-        self.at_once = at_once
+        self.slots = Slots(at_once)
         self.stopped = threading.Event()
         self.bytes_received = 0
         self._counting = threading.Lock()
@@ -190,8 +191,14 @@ class Web:
                 tries += 1
                 self.wait_after(trouble, tries, address)
 
-    def wait_after(self, trouble: Trouble, tries: int, address: str) -> None:
-        """Wait before the next try; a Failure when there is none."""
+    def wait_after(
+        self,
+        trouble: Trouble,
+        tries: int,
+        address: str,
+        called_off: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Wait before the next try, not longer than until called off; a Failure when it is none."""
         self.check_stopped()
         limit = self.patience.tries if trouble.connected else self.patience.connect_tries
         if not trouble.passing or tries >= limit:
@@ -206,7 +213,10 @@ class Web:
         if self.patience.sleep is not None:
             self.patience.sleep(delay)
         else:
-            self.stopped.wait(delay)
+            end = self.patience.clock() + delay
+            while (left := end - self.patience.clock()) > 0 and not called_off():
+                self.stopped.wait(min(left, 0.2))
+                self.check_stopped()
         self.check_stopped()
 
     def check_stopped(self) -> None:
