@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from llmdecl.diagnostics import Diagnostic, Span
+from llmdecl.diagnostics import Diagnostic, Failure, Span
 from llmdecl.store.model import SCHEMA, Lock
 from llmdecl.store.plausible import implausible
-from llmdecl.store.rules import LOCK_SCHEMA, LOCK_UNREADABLE
+from llmdecl.store.rules import LOCK_SCHEMA, LOCK_UNREADABLE, PIN_IMPLAUSIBLE
 from llmdecl.store.store import sync, write_durably
 from llmdecl.values import from_json, to_json
 
@@ -92,7 +92,12 @@ def read_lock(path: Path) -> tuple[Lock | None, tuple[Diagnostic, ...]]:
 
 
 def write_lock(path: Path, lock: Lock) -> None:
-    """Replace the lock at `path` in one step; a file that holds it already is not touched."""
+    """Replace the lock at `path` in one step; a file that holds it already is not touched.
+
+    A Failure, and nothing written, when it holds what no lock may, such as a publisher's words.
+    """
+    if wrong := next(implausible(lock), None):
+        raise Failure(PIN_IMPLAUSIBLE.at(path.name, f"{wrong}; nothing was written"))
     data = to_json(lock)
     if path.is_file() and path.read_bytes() == data:
         return

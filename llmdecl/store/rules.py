@@ -176,6 +176,14 @@ NOTHING_REGISTERED = Rule(
 stacks that used the store with a version of llmdecl that did not say so. Nothing was removed.
 `llmdecl lock` or `llmdecl fetch` in the folder of each stack makes its lock known.""",
 )
+PIN_IMPLAUSIBLE = Rule(
+    "LD474",
+    "pin-implausible",
+    Severity.ERROR,
+    """What was found can't stand in a lock: a file name, revision, digest or word of a publisher
+that llmdecl would refuse to read again, because it could lead out of the store or confuse a
+terminal. Nothing was written.""",
+)
 
 NIX_BAD_PACKAGE = Rule(
     "LD640",
@@ -277,6 +285,7 @@ RULES: tuple[Rule, ...] = (
     ROOT_UNREADABLE,
     STORE_BUSY,
     NOTHING_REGISTERED,
+    PIN_IMPLAUSIBLE,
     *http.RULES,
     *ollama.RULES,
     *sources.RULES,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from supply_kit import TOOLS, spec
 
+from llmdecl.diagnostics import Failure
 from llmdecl.store.lock import parse_lock, read_lock, write_lock, written_schema
 from llmdecl.store.model import Lock
 from llmdecl.store.reasons import licence
@@ -73,8 +74,14 @@ def test_digests_are_digests(lock, tmp_path, digest):
     good = lock.weights["file:w.gguf"]
     file = good.files[0].replace(sha256=digest)
     for bad in (good.replace(digest=digest), good.replace(files=(file,)), good.replace(files=())):
-        write_lock(path, Lock(weights={"file:w.gguf": bad}))
+        bad_lock = Lock(weights={"file:w.gguf": bad})
+        with pytest.raises(Failure) as failure:
+            write_lock(path, bad_lock)
+        assert [each.code for each in failure.value.diagnostics] == ["LD474"]
+        assert not path.exists()
+        path.write_bytes(to_json(bad_lock))
         assert [each.code for each in read_lock(path)[1]] == ["LD412"]
+        path.unlink()
 
 
 def test_conflict_has_its_line(tmp_path):
