@@ -28,7 +28,9 @@ def refusal() -> str | None:
         done = run(["true"], [])
     except FileNotFoundError:
         return "there is no `unshare`"
-    return None if done.returncode == 0 else f"no mount namespace here: {done.stderr.strip()[-200:]}"
+    return (
+        None if done.returncode == 0 else f"no mount namespace here: {done.stderr.strip()[-200:]}"
+    )
 
 
 def run(command, writable, *, env=None, cwd=None, timeout_s=120):

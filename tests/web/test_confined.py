@@ -84,7 +84,10 @@ def stack(site, tmp_path):
         "HOME": str(tmp_path / "home"),
         "TMPDIR": str(tmp_path / "tmp"),
         "PYTHONDONTWRITEBYTECODE": "1",
-        **{f"LLMDECL_{name}_DIR": str(tmp_path / name.lower()) for name in ("STATE", "STORE", "CACHE")},
+        **{
+            f"LLMDECL_{name}_DIR": str(tmp_path / name.lower())
+            for name in ("STATE", "STORE", "CACHE")
+        },
         **supply_kit.environment(index),
     }
     yield base, environment
