@@ -76,7 +76,7 @@ def _main(arguments: list[str]) -> None:
     for folder in writable:
         _bind(folder)
         _setattr(folder, 0, clear=_RDONLY)
-    os.chdir(os.getcwd())  # the folder as it is mounted now
+    os.chdir(Path.cwd())  # the folder as it is mounted now
     os.execvp(command[0], command)  # noqa: S606  # that is what it is for
 
 
