@@ -77,7 +77,7 @@ def _main(arguments: list[str]) -> None:
         _bind(folder)
         _setattr(folder, 0, clear=_RDONLY)
     os.chdir(Path.cwd())  # the folder as it is mounted now
-    os.execvp(command[0], command)  # noqa: S606  # that is what it is for
+    os.execvp(command[0], command)  # that is what it is for
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ import os
 import sys
 
 import pytest
+
 from tests import confined
+from tests.store import supply_kit
 from tests.web.hub_kit import model
 from tests.web.hugging_face import HuggingFace
-
-from tests.store import supply_kit
 
 ENGINE = """\
 #!/bin/sh
