@@ -6,6 +6,7 @@ written, not even its mode.
 """
 
 import fcntl
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from llmdecl.store.model import LockedFile
 
 FICLONE = 0x40049409
 """ioctl_ficlone(2): the new file shares the old one's blocks until one of them is written."""
+
+_SETTINGS = 1 << 20
+"""Characters of another program's settings that are read."""
 
 How = Literal["reflink", "hard link", "symbolic link"]
 
@@ -47,12 +51,48 @@ def places(
     llama = of("LLAMA_CACHE", cache / "llama.cpp")
     found = [
         Place("Hugging Face's cache", hub, _in_hub),
-        Place("LM Studio", home / ".lmstudio" / "models", _in_repositories),
-        Place("LM Studio", home / ".cache" / "lm-studio" / "models", _in_repositories),
+        *(Place("LM Studio", folder, _in_repositories) for folder in _lm_studio(home)),
         Place("llama.cpp's cache", llama, _in_llama_cache),
         *(Place("Ollama", folder, _in_ollama) for folder in ollama),
     ]
     return tuple({place.folder: place for place in reversed(found)}.values())[::-1]
+
+
+def _lm_studio(home: Path) -> Iterator[Path]:
+    """Its models, by its home (lmstudio.js' findLMStudioHome.ts) and `downloadsFolder` there."""
+    homes = [home / ".lmstudio", home / ".cache" / "lm-studio"]
+    if pointed := _folder(_text(home / ".lmstudio-home-pointer").strip()):
+        homes.insert(0, pointed)
+    for each in homes:
+        try:
+            folder = json.loads(_text(each / "settings.json")).get("downloadsFolder")
+        except (ValueError, RecursionError, AttributeError):
+            folder = None
+        if named := _folder(folder):
+            yield named
+        yield each / "models"
+
+
+def _folder(name: object) -> Path | None:
+    """An absolute path, or nothing."""
+    if not isinstance(name, str) or not name.startswith("/") or "\0" in name:
+        return None
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return None
+    return Path(name)
+
+
+def _text(path: Path) -> str:
+    """What a small file of another program says; nothing where it is none."""
+    try:
+        if not path.is_file():
+            return ""
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_SETTINGS)
+    except (OSError, ValueError):
+        return ""
 
 
 def _in_ollama(folder: Path, file: LockedFile) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -57,7 +58,17 @@ def in_ollama(home: Path) -> Path:
     return put(home / ".ollama/models/blobs" / f"sha256-{SHA256}")
 
 
+def in_moved_lm_studio(home: Path) -> Path:
+    moved = home / "elsewhere"
+    moved.mkdir(parents=True)
+    (home / ".lmstudio-home-pointer").write_text(f"{moved}\n")
+    settings = {"downloadsFolder": str(home / "big disk")}
+    (moved / "settings.json").write_text(json.dumps(settings))
+    return put(home / "big disk/owner/repo/m.gguf")
+
+
 HOMES = (
+    in_moved_lm_studio,
     in_hub,
     in_hub_without_links,
     in_lm_studio,
@@ -251,3 +262,19 @@ def test_many_at_once(tmp_path):
     assert len(notes) == 8
     assert all(notes)
     assert all((tmp_path / f"{i}.gguf").read_bytes() == DATA for i in range(8))
+
+
+ODD = '{"downloadsFolder": "/\\ud800"}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"downloadsFolder": 3}', "[" * 100_000, "/a\0b", ODD]
+)
+def test_odd_settings_of_others(text, tmp_path):
+    """What other programs wrote, or something else did in their stead, breaks nothing."""
+    original = in_lm_studio(tmp_path)
+    (tmp_path / ".lmstudio/settings.json").write_text(text)
+    (tmp_path / ".lmstudio-home-pointer").write_text(text)
+    note = take(tmp_path, tmp_path / "model.gguf")
+    assert note is not None
+    assert str(original) in note

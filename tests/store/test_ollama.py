@@ -10,11 +10,14 @@ import pytest
 from ollama_kit import OllamaStore, library, weights
 from supply_kit import sha256, spec
 
+from llmdecl.facts.gguf_values import Passed
+from llmdecl.sources.ollama.formats import FORMATS
 from llmdecl.spec.schema import ModelSettings, Spec
 from llmdecl.store.layout import weights_file
 from llmdecl.store.store import read_digest
 from llmdecl.store.supply import fetch_stack, lock_stack, missing, stale
 from llmdecl.values import to_json
+from tests.sources.test_ollama_formats import REFUSED
 from tests.web.ollama_registry import OllamaRegistry
 from tests.web.site_kit import Site
 
@@ -350,6 +353,40 @@ def test_ollamas_own_layout_is_refused(local, stack, where):
     assert "120b" not in problems[0].help[0]
     assert not (where.store / "weights").exists()
     assert lock.weights == {}
+
+
+def kind_of(value):
+    if isinstance(value, tuple):
+        return "[i32]"
+    return {bool: "bool", int: "u32", float: "f32", str: "str"}[type(value)]
+
+
+@pytest.mark.parametrize("case", sorted(REFUSED))
+def test_every_layout_is_refused(local, stack, where, case):
+    """A blob of each layout in a real file: an error with what to take instead, nothing kept."""
+    architecture, keys, tensors = REFUSED[case]
+    plain = [(k, kind_of(v), v) for k, v in keys.items() if not isinstance(v, Passed)]
+    arrays = [(k, "[str]", ["a"] * v.count) for k, v in keys.items() if isinstance(v, Passed)]
+    tensors = {name: shape for name, shape in tensors.items() if name != "output_norm.weight"}
+    data = weights(architecture, plain + arrays, tensors)
+    role = "projector" if architecture == "clip" else "model"
+    local.add(library("odd"), [("model", TINY), (role, data)])
+    model = {"source": "ollama:odd"}
+    if role == "projector":
+        model["mmproj"] = {"source": "ollama:odd"}
+    lock, problems = stack(model).lock()
+    found = [each for each in problems if each.code == "LD462"]
+    assert len(found) == 1
+    row = next(row for row in FORMATS if row.architecture == architecture) if known(case) else None
+    if row is not None and row.repositories:
+        assert '`source = "hf:' in found[0].help[0]
+    assert found[0].help
+    assert sha256(data) not in {pinned.digest for pinned in lock.weights.values()}
+    assert not (where.store / "weights").exists()
+
+
+def known(case):
+    return case != "anything with pictures"
 
 
 def test_an_encoder_inside_is_why_there_is_no_projector(local, stack):

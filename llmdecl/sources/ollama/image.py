@@ -1,6 +1,7 @@
 """A model of Ollama, wherever it is: its manifest, its texts, its weights' header."""
 
 import hashlib
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -72,14 +73,19 @@ class LocalImage:
         """Where a layer is: there, and as large as it should be."""
         path = self.found.blob(layer)
         try:
-            size = path.stat().st_size
+            status = path.stat()
         except FileNotFoundError:
             summary = f"`{path}` is not there, which the model's `{layer.kind}` layer is"
             raise Failure(OLLAMA_BLOB.at(self.address, summary, notes=[self._note()])) from None
         except OSError as error:
             raise Failure(self._unreadable(path, error)) from None
-        if size != layer.size_bytes:
-            summary = f"`{path}` has {size:,} bytes, the manifest says {layer.size_bytes:,}"
+        if not stat.S_ISREG(status.st_mode):
+            summary = f"`{path}` is not a plain file"
+            raise Failure(OLLAMA_BLOB.at(self.address, summary, notes=[self._note()]))
+        if status.st_size != layer.size_bytes:
+            summary = (
+                f"`{path}` has {status.st_size:,} bytes, the manifest says {layer.size_bytes:,}"
+            )
             raise Failure(OLLAMA_BLOB.at(self.address, summary, notes=[self._note()]))
         return path
 

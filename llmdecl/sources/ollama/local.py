@@ -1,6 +1,5 @@
 """Ollama's store on this machine: read, never written."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,22 +42,10 @@ def find(
     for folder in folders:
         path = folder / "manifests" / name
         try:
+            if not path.is_file():  # also what to read would wait for somebody
+                continue
             with path.open("rb") as file:
                 return Found(folder, path, file.read(MAX_BYTES + 1)), tuple(unreadable)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
         except OSError as error:
             unreadable.append(f"`{path}` can't be read: {error.strerror}")
     return None, tuple(unreadable)
-
-
-def blob_at(folders: tuple[Path, ...], layer_blob: str) -> Path | None:
-    """A readable blob of this file name in any of the stores."""
-    for folder in folders:
-        path = folder / "blobs" / layer_blob
-        try:
-            if path.is_file() and os.access(path, os.R_OK):
-                return path
-        except OSError:
-            continue
-    return None

@@ -173,7 +173,7 @@ def _json(text: str, kind: type) -> Any:
 
 
 def _valid(settings: Mapping[str, Any]) -> bool:
-    if any(isinstance(value, bool) for value in _leaves(settings)):
+    if any(value is None or isinstance(value, bool) for value in _leaves(settings)):
         return False
     try:
         ModelSettings.model_validate(settings)
