@@ -40,11 +40,12 @@ class TreeOptions(Value, frozen=True, kw_only=True):
 
 
 def tree_options(texts: Iterable[str]) -> TreeOptions:
-    """Of all the tree's `CMakeLists.txt` and `*.cmake`.
+    """Of all the tree's `CMakeLists.txt` and `*.cmake`, in any order.
 
-    An option that several files declare has a default where all agree on it.
+    An option that several files declare has a default where all agree on it, and is a switch where
+    one says so.
     """
-    declared: dict[str, CMakeOption] = {}
+    declared: dict[str, set[tuple[str, str | None]]] = {}
     mentioned: set[str] = set()
     for text in texts:
         bare = _STRING_OR_COMMENT.sub(lambda m: m[0] if m[0][0] == '"' else "", text)
@@ -52,12 +53,18 @@ def tree_options(texts: Iterable[str]) -> TreeOptions:
         found = [(match, "BOOL", "OFF") for match in _OPTION.finditer(bare)]
         found += [(match, match["kind"], "") for match in _CACHE.finditer(bare)]
         for match, kind, absent in found:
-            option = CMakeOption(kind=kind, default=_literal(match["default"], absent))
-            known = declared.setdefault(match["name"], option)
-            if known.default != option.default:
-                declared[match["name"]] = option.replace(default=None)
+            said = (kind, _literal(match["default"], absent))
+            declared.setdefault(match["name"], set()).add(said)
     return TreeOptions(
-        declared=dict(sorted(declared.items())), mentioned=tuple(sorted(mentioned - set(declared)))
+        declared={name: _one(declared[name]) for name in sorted(declared)},
+        mentioned=tuple(sorted(mentioned - set(declared))),
+    )
+
+
+def _one(said: set[tuple[str, str | None]]) -> CMakeOption:
+    defaults = {default for _, default in said}
+    return CMakeOption(
+        kind=min(kind for kind, _ in said), default=defaults.pop() if len(defaults) == 1 else None
     )
 
 

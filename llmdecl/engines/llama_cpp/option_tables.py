@@ -65,7 +65,6 @@ OF_BACKEND: Mapping[str, Mapping[str, str]] = {
     "hip": {"GGML_CUDA_GRAPHS": "ON", "GGML_CUDA_NCCL": "OFF", "GGML_HIP_RCCL": "OFF"},
     "metal": {"GGML_ACCELERATE": "ON", "GGML_METAL_EMBED_LIBRARY": "ON"},
     "sycl": {"CMAKE_C_COMPILER": "icx", "CMAKE_CXX_COMPILER": "icpx"},
-    "vulkan": {"CMAKE_REQUIRE_FIND_PACKAGE_Vulkan": "ON"},
 }
 PREFIXES: Mapping[str, tuple[str, ...]] = {
     "cuda": ("GGML_CUDA_",),
