@@ -69,6 +69,8 @@ def download(
 def _bring(
     web: Web, by_key: dict[str, FileDownload], store: Store, address: str, tell: Tell
 ) -> dict[str, LockedFile]:
+    if not by_key:  # everything was here already
+        return {}
     meter = Meter(tell)
     sizes = [each.open() for each in by_key.values()]
     known = [size for size, _ in sizes if size is not None]
