@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from llmdecl.facts import rules
 from llmdecl.facts.cache import Cache, Identity, identity
 from llmdecl.facts.gguf_facts import gguf_facts, judge_model, judge_parts, judge_tensors
 from llmdecl.facts.gguf_header import MAX_HEADER_BYTES, parse_header
-from llmdecl.facts.gguf_values import GgufHeader, HeaderError, printable
+from llmdecl.facts.gguf_values import GgufHeader, HeaderError, KeyValue, printable
 from llmdecl.facts.gguf_window import Window
 from llmdecl.facts.model import GgufFacts
 from llmdecl.store.layout import split_names
@@ -58,11 +58,14 @@ def read_header(
 
 
 def header_in(
-    window: Window, name: str, address: str
+    window: Window, name: str, address: str, alike: Mapping[str, KeyValue] | None = None
 ) -> tuple[GgufHeader | None, tuple[Diagnostic, ...]]:
-    """The same for a file that is read through `window`; what reading raises passes through."""
+    """The same for a file that is read through `window`; what reading raises passes through.
+
+    `alike`: values of a file with the same vocabulary, which is then not read again.
+    """
     try:
-        header, odd_texts = parse_header(window)
+        header, odd_texts = parse_header(window, alike)
     except HeaderError as error:
         return None, (error.at(address, name),)
     found = judge_tensors(header, address, name)

@@ -7,13 +7,15 @@ only: what files redirect to is signed.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from llmdecl.diagnostics import Failure
+from llmdecl.sources.http.rules import WEB_NOT_FOUND, WEB_UNAUTHORISED
 from llmdecl.sources.http.secret import Secret
 from llmdecl.sources.http.values import Answer, Source, shown
 from llmdecl.sources.http.web import Web
@@ -168,6 +170,22 @@ class Hub:
 
     def _odd(self, url: str, what: str, address: str) -> Failure:
         return Failure(HUB_ANSWER.at(address, f"the answer of `{shown(url)}` {what}"))
+
+
+@contextmanager
+def explained(
+    at: Hub, reference: HfReference, commit: str, address: str, path: str | None = None
+) -> Iterator[None]:
+    """What a refused file means, in the hub's own words: no token, a bad one, or terms."""
+    try:
+        yield
+    except Failure as failure:
+        if not any(
+            p.code in (WEB_UNAUTHORISED.code, WEB_NOT_FOUND.code) for p in failure.diagnostics
+        ):
+            raise
+        path = path or reference.path or "README.md"
+        raise at.why(reference, commit, path, address) or failure from None
 
 
 def hub(web: Web, settings: HfSource | None, address: str) -> Hub:

@@ -90,6 +90,15 @@ NETRC_UNREADABLE = Rule(
     """The netrc file (`NETRC`, else `~/.netrc`) is where passwords for `https:` sources come from,
 and it has another form than its manual says.""",
 )
+NOT_READ = Rule(
+    "LD452",
+    "quantizations-not-read",
+    Severity.WARNING,
+    """`llmdecl fit hf:...` reads the headers of a repository's files as far as a few megabytes go.
+Files whose vocabulary is another one than the first file's are not read, and those beyond the
+bound. Types that llama-quantize has are worked out in their stead and marked with `~`; of others
+only the size is known. `llmdecl inspect hf:OWNER/REPO/FILE` reads one.""",
+)
 
 RULES: tuple[Rule, ...] = (
     HUB_UNKNOWN,
@@ -104,4 +113,5 @@ RULES: tuple[Rule, ...] = (
     HUB_TOKEN_UNREADABLE,
     HEADER_DIFFERS,
     NETRC_UNREADABLE,
+    NOT_READ,
 )

@@ -1,13 +1,10 @@
 """`hf:` weights: pinned by commit and SHA-256, their headers read where they are."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from llmdecl.diagnostics import Failure
 from llmdecl.facts.model import GgufFacts
-from llmdecl.sources.http.rules import WEB_NOT_FOUND, WEB_UNAUTHORISED
 from llmdecl.sources.http.values import Source
-from llmdecl.sources.huggingface import Hub, hub
+from llmdecl.sources.huggingface import explained, hub
 from llmdecl.sources.reference import HfReference
 from llmdecl.sources.repository import Offer, choose
 from llmdecl.store.download import Wanted
@@ -109,22 +106,6 @@ def bring(
             locked,
             lambda file: at.source(reference, commit, file.path or file.name),
         )
-
-
-@contextmanager
-def explained(
-    at: Hub, reference: HfReference, commit: str, address: str, path: str | None = None
-) -> Iterator[None]:
-    """What a refused file means, in the hub's own words: no token, a bad one, or terms."""
-    try:
-        yield
-    except Failure as failure:
-        if not any(
-            p.code in (WEB_UNAUTHORISED.code, WEB_NOT_FOUND.code) for p in failure.diagnostics
-        ):
-            raise
-        path = path or reference.path or "README.md"
-        raise at.why(reference, commit, path, address) or failure from None
 
 
 def holds(reference: HfReference, locked: LockedWeights) -> bool:
