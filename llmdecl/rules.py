@@ -1,5 +1,6 @@
 """Every rule of every room, by code. Codes: LD1xx spec, LD2xx facts, LD3xx plan, LD4xx sources,
-lock and store, LD5xx emit, LD6xx activate and router, LD9xx command line."""
+lock and store, LD5xx emit, LD6xx activate and router, LD7xx
+building engines, LD9xx command line."""
 
 from collections.abc import Mapping
 
@@ -7,6 +8,7 @@ from llmdecl.activate import rules as activate
 from llmdecl.cli import rules as cli
 from llmdecl.diagnostics import Rule, rule_table
 from llmdecl.emit import rules as emit
+from llmdecl.engines import rules as engines
 from llmdecl.facts import rules as facts
 from llmdecl.plan import rules as plan
 from llmdecl.spec import rules as spec
@@ -18,6 +20,7 @@ RULES: Mapping[str, Rule] = rule_table(
     *plan.RULES,
     *store.RULES,
     *emit.RULES,
+    *engines.RULES,
     *activate.RULES,
     *cli.RULES,
 )

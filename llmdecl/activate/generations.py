@@ -20,6 +20,7 @@ from llmdecl.diagnostics import Failure
 from llmdecl.emit.artefact import ArtefactSet
 from llmdecl.facts.model import Facts
 from llmdecl.plan.model import Plan
+from llmdecl.store.lock import parse_lock
 from llmdecl.store.model import Lock
 from llmdecl.store.store import sync as sync_folder
 from llmdecl.values import Value, from_json, to_json
@@ -81,8 +82,13 @@ class Generation:
         return {path: self.manifest.files[path] for path in self.manifest.artefacts}
 
     def lock(self) -> Lock:
-        """The lock that it was compiled with."""
-        return from_json((self.folder / "lock.json").read_bytes(), Lock)
+        """The lock that it was compiled with; a Failure when it can't be read."""
+        try:
+            return parse_lock((self.folder / "lock.json").read_bytes())
+        except (OSError, ValueError) as error:
+            at = f"generation {self.number}"
+            summary = f"the lock of {at} can't be read"
+            raise Failure(DAMAGED_GENERATION.at(at, summary, notes=[str(error)])) from error
 
     def spec_file(self) -> Path:
         """The spec as it was then."""

@@ -18,6 +18,7 @@ VERBS: Mapping[str, str] = {
     "facts": "Record what is true here: processor, devices, engines, GGUF headers.",
     "lock": "Resolve and pin what the spec names.",
     "fetch": "Bring what the lock names into the store.",
+    "gc": "Remove from the store what no lock names.",
     "plan": "Show what apply would change, and why.",
     "apply": "Carry it out, wait for health, go back on failure.",
     "status": "Show models, their state and memory.",

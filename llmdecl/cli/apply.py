@@ -93,9 +93,11 @@ def _carry_out(hands: "Hands", content: "Content", spec: "Spec", *, yes: bool) -
     from llmdecl.activate.routers import require_runnable
     from llmdecl.cli.lifecycle import confirm, fetch
     from llmdecl.cli.views.changes import show_applied
+    from llmdecl.store.sharing import in_use
 
     require_runnable(content.plan)
     confirm("Apply these changes?", yes=yes)
-    fetch(spec, content.lock, Path(content.origin).parent, hands.folders)
-    generation, warnings = apply(hands, content)
+    with in_use(hands.folders.store):  # a saved plan's lock counts when its generation is stored
+        fetch(spec, content.lock, Path(content.origin).parent, hands.folders)
+        generation, warnings = apply(hands, content)
     show_applied(generation, warnings)

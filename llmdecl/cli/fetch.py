@@ -9,6 +9,7 @@ from llmdecl.cli.context import (
     folder_options,
     load_lock,
     load_valid_spec,
+    lock_path,
     spec_argument,
 )
 from llmdecl.diagnostics import Failure, has_errors
@@ -29,6 +30,8 @@ def command(spec: Path | None, *, dry_run: bool, where: Folders) -> int:
     from llmdecl.cli.views.lock import show_fetched, show_missing
     from llmdecl.cli.views.progress import progress_view
     from llmdecl.spec.load import place
+    from llmdecl.store.roots import register
+    from llmdecl.store.sharing import in_use
     from llmdecl.store.supply import fetch_stack, missing
 
     path = find_spec(spec)
@@ -38,7 +41,8 @@ def command(spec: Path | None, *, dry_run: bool, where: Folders) -> int:
         show_missing(missing(valid, lock, where))
         return 0
     before = missing(valid, lock, where)
-    with progress_view() as progress:
+    register(where.store, lock_path(path))
+    with in_use(where.store), progress_view() as progress:
         found = fetch_stack(valid, lock, path.parent.absolute(), where, progress=progress)
     found = place((*loaded.diagnostics, *found), loaded.source)
     if has_errors(found):

@@ -12,7 +12,9 @@ from llmdecl.paths import Folders
 
 
 @click.command(name="fit")
-@click.argument("target", required=False, type=click.Path(path_type=Path), metavar="[FILE|SPEC]")
+@click.argument(
+    "target", required=False, type=click.Path(path_type=str), metavar="[FILE|SOURCE|SPEC]"
+)
 @click.option("--model", "name", metavar="NAME", help="One model of the spec; default: every one.")
 @click.option(
     "--device",
@@ -28,7 +30,7 @@ from llmdecl.paths import Folders
 @facts_option
 @folder_options
 def command(
-    target: Path | None,
+    target: str | None,
     *,
     name: str | None,
     devices: tuple[str, ...],
@@ -42,9 +44,11 @@ def command(
     """Say what this machine can run: a row a quantization, a column a context.
 
     FILE is a GGUF file; SPEC a spec or its folder, by default the one here, whose models are shown
-    with their own settings beside its permanent residents. Quantizations with `~` are not here:
-    their sizes are worked out as llama-quantize chooses types. Every cell is planned as `llmdecl
-    plan` does it, the margins kept free.
+    with their own settings beside its permanent residents. SOURCE is `hf:OWNER/REPO[@REVISION]`,
+    whose quantizations are shown as their headers are read there, a few megabytes, or
+    `https://...`. Quantizations with `~` are not here, or were not read: their sizes are worked
+    out as llama-quantize chooses types. Every cell is planned as `llmdecl plan` does it, the
+    margins kept free.
     """
     from llmdecl.cli.fitting import fitted
     from llmdecl.cli.views.fit import show_fit, show_fit_json

@@ -1,6 +1,6 @@
 """From a file or a spec to what of it fits: reads the world, asks the plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,7 +9,9 @@ import click
 
 from llmdecl.cli.context import find_spec, load_lock, load_valid_spec
 from llmdecl.cli.estimating import no_model
+from llmdecl.cli.fitting_remote import OneModel, remote_model
 from llmdecl.diagnostics import Diagnostic, Failure, has_errors
+from llmdecl.engines.llama_cpp.quantize import FILE_TYPES
 from llmdecl.facts.gguf import read_gguf
 from llmdecl.facts.hardware import look
 from llmdecl.facts.model import Facts, HostFacts
@@ -27,6 +29,7 @@ from llmdecl.plan.fit import (
 from llmdecl.plan.model import Budget, DevicePlan
 from llmdecl.plan.stack import resolve_all
 from llmdecl.plan.subject import Resolved
+from llmdecl.sources.peek import is_remote
 from llmdecl.spec.address import address
 from llmdecl.spec.schema import Spec
 from llmdecl.store.model import Lock
@@ -45,7 +48,7 @@ class Fit:
 
 
 def fitted(
-    target: Path | None,
+    target: str | None,
     where: Folders,
     *,
     name: str | None,
@@ -55,15 +58,20 @@ def fitted(
     facts_file: Path | None,
 ) -> Fit:
     """Everything about a file or a spec. A Failure when there is nothing to work on."""
-    if target is not None and is_gguf(target):
+    path = None if target is None else Path(target)
+    shown: dict[str, str] = {}
+    usual: Iterable[str] = FILE_TYPES
+    if target is not None and (is_remote(target) or is_gguf(Path(target))):
         if name is not None:
             raise click.UsageError("`--model` picks a model of a spec, and this is a GGUF file")
-        spec, facts, found = _file(target, where, devices, ram, facts_file)
-        lock = Lock()
-        shown = {FILE_MODEL: target.name}
+        machine, of_host = _host(where, devices, ram, facts_file)
+        one = remote_model(target, where) if is_remote(target) else _file(Path(target), where)
+        spec, facts = file_stack(machine, one.source, one.gguf, one.others, one.quantization)
+        found = [*one.found, *of_host]
+        lock, usual = Lock(), one.usual
+        shown = {FILE_MODEL: one.shown}
     else:
-        shown = {}
-        spec, facts, lock, found = _spec(target, where, devices, ram, facts_file)
+        spec, facts, lock, found = _spec(path, where, devices, ram, facts_file)
         _known(name, spec)
     spec = with_settings(_on(spec, devices, ram), settings)
     host, _, resolved, problems = resolve_all(spec, facts, lock)
@@ -75,7 +83,7 @@ def fitted(
         if impossible is not None:
             found.append(impossible)
             continue
-        fit = fit_model(model.name, resolved)
+        fit = fit_model(model.name, resolved, usual)
         models.append(fit.replace(name=shown.get(model.name, model.name)))
     return Fit(host.devices, host.budgets, tuple(models), tuple(found))
 
@@ -89,16 +97,13 @@ def is_gguf(path: Path) -> bool:
         return path.suffix == ".gguf" and not path.is_dir()
 
 
-def _file(
-    path: Path, where: Folders, devices: Devices, ram: int | None, facts_file: Path | None
-) -> tuple[Spec, Facts, list[Diagnostic]]:
+def _file(path: Path, where: Folders) -> OneModel:
     gguf, found = read_gguf(path, cache=where.cache)
     if gguf is None or has_errors(found):
         raise Failure(*found)
-    host, more = _host(where, devices, ram, facts_file)
-    others = others_beside(path, f"file:{path.name}", gguf, cache=where.cache)
-    spec, facts = file_stack(host, path.name, gguf, others)
-    return spec, facts, [*found, *more]
+    source = f"file:{path.name}"
+    others = others_beside(path, source, gguf, cache=where.cache)
+    return OneModel(source, path.name, gguf, others, found)
 
 
 def _host(

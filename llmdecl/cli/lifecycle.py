@@ -67,10 +67,16 @@ def changes_to(hands: "Hands", content: "Content") -> "tuple[Generation | None, 
 
 def fetch(spec: "Spec", lock: "Lock", base: Path, where: Folders) -> None:
     """What the lock names is in the store; a Failure with everything that could not be brought."""
+    from llmdecl.cli.context import lock_path
     from llmdecl.cli.views.progress import progress_view
+    from llmdecl.store.roots import register
+    from llmdecl.store.sharing import in_use
     from llmdecl.store.supply import fetch_stack
 
-    with progress_view() as progress:
+    register(where.store, where.state)
+    if (beside := lock_path(base / "llmdecl.toml")).exists():
+        register(where.store, beside)
+    with in_use(where.store), progress_view() as progress:
         problems = fetch_stack(spec, lock, base, where, progress=progress)
     if has_errors(problems):
         raise Failure(*problems)

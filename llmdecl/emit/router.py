@@ -28,7 +28,7 @@ def emit(plan: Plan) -> ArtefactSet:
     limits = plan.router
     engines = {engine.name: engine.digest for engine in plan.engines}
     config = RouterConfig(
-        endpoints=tuple(_endpoint(endpoint) for endpoint in plan.endpoints),
+        endpoints=tuple(_endpoint(endpoint, plan.manager) for endpoint in plan.endpoints),
         models=tuple(_model(model, engines[model.engine]) for model in plan.models),
         pools=tuple(
             PoolConfig(name=budget.pool, budget_bytes=max(0, budget.bytes))
@@ -42,7 +42,18 @@ def emit(plan: Plan) -> ArtefactSet:
     return (Artefact(path="router.json", text=to_json(config).decode()),)
 
 
-def _endpoint(endpoint: EndpointPlan) -> EndpointConfig:
+CREDENTIALS = "/run/credentials/llmdecl-router.service"
+"""Where the system's systemd shows the router what `LoadCredential=` names."""
+
+
+def _keys(endpoint: EndpointPlan, manager: str) -> str | None:
+    """The file with keys as the router reads it: a secret stays root's under systemd."""
+    if endpoint.api_keys_file is None or manager != "systemd":
+        return endpoint.api_keys_file
+    return f"{CREDENTIALS}/{endpoint.name}.keys"
+
+
+def _endpoint(endpoint: EndpointPlan, manager: str) -> EndpointConfig:
     return EndpointConfig(
         name=endpoint.name,
         host=endpoint.listen.host,
@@ -50,7 +61,7 @@ def _endpoint(endpoint: EndpointPlan) -> EndpointConfig:
         path=endpoint.listen.path,
         apis=endpoint.apis,
         models=endpoint.models,
-        api_keys_file=endpoint.api_keys_file,
+        api_keys_file=_keys(endpoint, manager),
     )
 
 

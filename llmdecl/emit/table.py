@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from llmdecl.diagnostics import Diagnostic, has_errors
-from llmdecl.emit import llama_swap, router, supervisord, systemd
+from llmdecl.emit import llama_swap, nix_overlay, router, supervisord, systemd
 from llmdecl.emit.artefact import ArtefactSet
 from llmdecl.emit.dialects import llama_swap as llama_swap_text
+from llmdecl.emit.dialects import nix as nix_text
 from llmdecl.emit.dialects import supervisord as supervisord_text
 from llmdecl.emit.dialects import systemd as systemd_text
 from llmdecl.emit.losses import losses
@@ -41,6 +42,7 @@ def emit_plan(plan: Plan) -> tuple[ArtefactSet, tuple[Diagnostic, ...]]:
         return (), problems
     targets = (plan.router.kind, plan.manager) if plan.router.runs else (plan.router.kind,)
     artefacts = [artefact for target in targets for artefact in EMITTERS[target](plan)]
+    artefacts += nix_overlay.emit(plan)
     return tuple(sorted(artefacts, key=lambda artefact: artefact.path)), problems
 
 
@@ -60,6 +62,12 @@ def _unwritable(plan: Plan) -> Iterator[Diagnostic]:
             if problem is not None:
                 summary = f"`{model.name}` has {problem} in {alias!r}, which {whose} can't carry"
                 yield UNWRITABLE.at(f"{model.address}.aliases", summary)
+    for engine in plan.engines:
+        for text in nix_overlay.texts(engine.recipe) if engine.recipe else ():
+            problem = nix_text.refused(text)
+            if problem is not None:
+                summary = f"`{engine.name}` has {problem} in {text!r}, which Nix can't carry"
+                yield UNWRITABLE.at(f"engines.{engine.name}", summary)
     problem = REFUSED[plan.manager](plan.router.path or "")
     if problem is not None:
         summary = f"the path has {problem}, which {plan.manager} can't carry"

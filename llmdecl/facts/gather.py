@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from llmdecl.diagnostics import Diagnostic, has_errors
+from llmdecl.diagnostics import Diagnostic, Failure, has_errors
 from llmdecl.facts import rules
 from llmdecl.facts.digest import file_sha256
 from llmdecl.facts.engine import list_devices, probe_engine
@@ -13,11 +13,12 @@ from llmdecl.facts.measured import read_measured
 from llmdecl.facts.model import EngineFacts, Facts, Presence, WeightsFacts
 from llmdecl.facts.siblings import others_beside
 from llmdecl.paths import Folders
-from llmdecl.sources.file import locate
+from llmdecl.sources.file import locate, named
 from llmdecl.sources.reference import FileReference, parse_reference
 from llmdecl.spec.schema import PathEngine, Spec
 from llmdecl.store.layout import engine_executable, split_names, weights_digest, weights_files
 from llmdecl.store.model import Lock, LockedEngine, LockedFile, LockedWeights
+from llmdecl.store.rules import FILE_MISSING
 from llmdecl.store.wanted import WantedEngine, WantedSource, wanted
 
 
@@ -60,8 +61,8 @@ def _engine(
     if locked is None or locked.provider != want.engine.provider:
         return None, ()
     word = engine_executable(locked)
-    path = folders.store / word.text.lstrip("/")
-    facts = _from_lock(locked, f"{{store}}{word.text}", present=path.is_file())
+    path = folders.store / word.text.lstrip("/") if word.root else Path(word.text)
+    facts = _from_lock(locked, f"{word.root or ''}{word.text}", present=path.is_file())
     if not facts.present:
         return facts, ()
     devices, problems = list_devices(path, address=want.address, cache=folders.cache)
@@ -123,7 +124,12 @@ def _weights(
     except ValueError:
         return None, ()  # said where the spec is judged
     if isinstance(reference, FileReference):
-        path = locate(reference.path, base)
+        try:
+            path = named(reference, base, want.address)
+        except Failure as failure:
+            if locked is not None and failure.diagnostics[0].code == FILE_MISSING.code:
+                return _no_file(want, locked), ()  # what checks say of a pin that is not there
+            return None, failure.diagnostics
         if locked is None:
             facts, problems = _unlocked_file(want, path, folders)
         else:
@@ -147,6 +153,19 @@ def _weights(
     names = weights_files(locked.digest, len(locked.files))
     # what the store holds was verified when it came in; its size tells whether it is whole
     return _locked_files(want, locked, [folders.store / name for name in names], None)
+
+
+def _no_file(want: WantedSource, locked: LockedWeights) -> WeightsFacts:
+    """A pattern that nothing here matches."""
+    return WeightsFacts(
+        source=want.key,
+        presence=Presence.MISSING,
+        digest=locked.digest,
+        found_sha256=None,
+        size_bytes=sum(file.size_bytes for file in locked.files),
+        parts=len(locked.files),
+        gguf=locked.gguf,
+    )
 
 
 def _unlocked_file(

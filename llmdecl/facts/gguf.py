@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from llmdecl.facts import rules
 from llmdecl.facts.cache import Cache, Identity, identity
 from llmdecl.facts.gguf_facts import gguf_facts, judge_model, judge_parts, judge_tensors
 from llmdecl.facts.gguf_header import MAX_HEADER_BYTES, parse_header
-from llmdecl.facts.gguf_values import GgufHeader, HeaderError, printable
+from llmdecl.facts.gguf_values import GgufHeader, HeaderError, KeyValue, printable
 from llmdecl.facts.gguf_window import Window
 from llmdecl.facts.model import GgufFacts
 from llmdecl.store.layout import split_names
@@ -50,60 +50,87 @@ def read_header(
     address = address or str(path)
     try:
         with _window(path) as window:
-            header, odd_texts = parse_header(window)
-    except HeaderError as error:
-        return None, (error.at(address, path.name),)
+            return header_in(window, path.name, address)
     except OSError as error:
         reason = error.strerror or str(error)
         summary = f"`{path.name}` cannot be read: {reason[:1].lower()}{reason[1:]}"
         return None, (rules.GGUF_UNREADABLE.at(address, summary, notes=(str(path),)),)
-    found = judge_tensors(header, address, path.name)
+
+
+def header_in(
+    window: Window, name: str, address: str, alike: Mapping[str, KeyValue] | None = None
+) -> tuple[GgufHeader | None, tuple[Diagnostic, ...]]:
+    """The same for a file that is read through `window`; what reading raises passes through.
+
+    `alike`: values of a file with the same vocabulary, which is then not read again.
+    """
+    try:
+        header, odd_texts = parse_header(window, alike)
+    except HeaderError as error:
+        return None, (error.at(address, name),)
+    found = judge_tensors(header, address, name)
     if odd_texts:
-        summary = f"`{path.name}` has text that is not UTF-8 in {printable(odd_texts[0])}"
+        summary = f"`{name}` has text that is not UTF-8 in {printable(odd_texts[0])}"
         notes = (f"{len(odd_texts) - 1} more places",) if len(odd_texts) > 1 else ()
         found = (*found, rules.GGUF_TEXT.at(address, summary, notes=notes))
     return header, found
 
 
 def _read(path: Path, names: Sequence[str], address: str) -> Read:
-    header, found = read_header(path, address=address)
+    def header_of(name: str) -> tuple[GgufHeader | None, tuple[Diagnostic, ...]]:
+        return read_header(path.with_name(name), address=address)
+
+    def is_missing(name: str) -> bool:
+        return not path.with_name(name).exists()
+
+    return read_parts(path.name, names, header_of, is_missing, address)
+
+
+def read_parts(
+    name: str,
+    names: Sequence[str],
+    header_of: Callable[[str], tuple[GgufHeader | None, tuple[Diagnostic, ...]]],
+    is_missing: Callable[[str], bool],
+    address: str,
+) -> Read:
+    """The facts of the model that file `name` is; `names` are all parts that its name claims.
+
+    What the header says decides: a file that is no part stands for itself.
+    """
+    header, found = header_of(name)
     if header is None:
         return None, found
     count = header.number("split.count") or 1
     if count <= 1:
         facts = gguf_facts([header])
-        return facts, (*found, *judge_model([header], facts, address, path.name))
+        return facts, (*found, *judge_model([header], facts, address, name))
     if len(names) != count:
-        summary = f"`{path.name}` is one of {count} parts, but is not named as one"
+        summary = f"`{name}` is one of {count} parts, but is not named as one"
         note = f"the engine looks for `NAME-00001-of-{count:05}.gguf`"
         return None, (*found, rules.SPLIT_PART_MISMATCH.at(address, summary, notes=(note,)))
-    return _read_parts(path, list(names), address)
-
-
-def _read_parts(path: Path, names: list[str], address: str) -> Read:
-    missing = [name for name in names if not path.with_name(name).exists()]
-    found: list[Diagnostic] = []
+    missing = [each for each in names if is_missing(each)]
+    problems: list[Diagnostic] = []
     headers: dict[str, GgufHeader] = {}
-    for name in names:
-        if name in missing:
+    for each in names:
+        if each in missing:
             continue
-        header, problems = read_header(path.with_name(name), address=address)
-        found.extend(problems)
-        if header is not None:
-            headers[name] = header
+        part, of_part = (header, found) if each == name else header_of(each)
+        problems.extend(of_part)
+        if part is not None:
+            headers[each] = part
     if missing:
         summary = f"{len(missing)} of {len(names)} parts of `{names[0]}` are missing"
-        shown = [f"`{name}` is not there" for name in missing[:5]]
+        shown = [f"`{each}` is not there" for each in missing[:5]]
         more = [f"and {len(missing) - 5} more"] if len(missing) > 5 else []
-        found.append(rules.SPLIT_PART_MISSING.at(address, summary, notes=(*shown, *more)))
+        problems.append(rules.SPLIT_PART_MISSING.at(address, summary, notes=(*shown, *more)))
     if names[0] not in headers:
-        return None, tuple(found)
-    in_order = [headers[name] for name in names if name in headers]
+        return None, tuple(problems)
+    in_order = [headers[each] for each in names if each in headers]
     facts = gguf_facts(in_order)
     if len(headers) == len(names):
-        found.extend(judge_parts(headers, names, address))
-        found.extend(judge_model(in_order, facts, address, names[0]))
-    return facts, tuple(found)
+        problems.extend(judge_parts(headers, list(names), address))
+        problems.extend(judge_model(in_order, facts, address, names[0]))
+    return facts, tuple(problems)
 
 
 def _identities(paths: list[Path]) -> tuple[Identity, ...]:

@@ -77,11 +77,18 @@ class _Reading:
     strings: int = 0
     odd_texts: list[str] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
+    alike: Mapping[str, KeyValue] = field(default_factory=dict)
 
 
-def parse_header(window: Window) -> tuple[GgufHeader, tuple[str, ...]]:
-    """The header and the places of texts that are not UTF-8; raises HeaderError."""
-    reading = _Reading(window)
+def parse_header(
+    window: Window, alike: Mapping[str, KeyValue] | None = None
+) -> tuple[GgufHeader, tuple[str, ...]]:
+    """The header and the places of texts that are not UTF-8; raises HeaderError.
+
+    `alike` are the values of a file that holds the same vocabulary: tokens, token types, merges
+    and scores of it are believed, with their digests, where they are as many, and not read.
+    """
+    reading = _Reading(window, alike=alike or {})
     try:
         version = _version(window)
         n_tensors, n_kv = window.unpack(_COUNTS)
@@ -241,6 +248,8 @@ def _array(reading: _Reading, key: str) -> tuple[Scalar, ...] | Passed:
         raise HeaderError(rules.GGUF_BROKEN, f"has an array of unknown type {kind} in `{key}`")
     name, code = _NUMBERS[kind]
     length = count * struct.calcsize(f"<{code}")
+    if passed := _believed(reading, key, name, count):
+        return passed
     window.claim(length)
     if key not in _PASSED_OVER and count <= MAX_KEPT_NUMBERS and _keep(reading, length):
         return _numbers(reading, kind, count)
@@ -255,6 +264,8 @@ def _string_array(reading: _Reading, key: str, count: int) -> tuple[Scalar, ...]
     window.claim(count * _U64.size)
     reading.strings += count
     _limit("strings", reading.strings, MAX_STRINGS)
+    if passed := _believed(reading, key, "string", count):
+        return passed
     if key not in _PASSED_OVER and count <= MAX_KEPT_STRINGS:
         texts = tuple(_string(reading, key) for _ in range(count))
         kept = tuple(text for text in texts if isinstance(text, str))
@@ -266,6 +277,18 @@ def _string_array(reading: _Reading, key: str, count: int) -> tuple[Scalar, ...]
     if digest is not None:
         reading.digests[key] = digest.hexdigest()
     return Passed("string", count, start, window.position, reading.digests.get(key))
+
+
+def _believed(reading: _Reading, key: str, kind: str, count: int) -> Passed | None:
+    """An array of the vocabulary that a file alike has: its bytes are not read."""
+    known = reading.alike.get(key) if key in _PASSED_OVER else None
+    if not isinstance(known, Passed) or (known.kind, known.count) != (kind, count):
+        return None
+    start = reading.window.position
+    reading.window.skip(known.end - known.start)
+    if known.sha256 is not None:
+        reading.digests[key] = known.sha256
+    return Passed(kind, count, start, reading.window.position, known.sha256)
 
 
 def _keep(reading: _Reading, length: int) -> bool:

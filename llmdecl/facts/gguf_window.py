@@ -1,4 +1,4 @@
-"""A file seen through a window of 256 KiB: what the GGUF reader reads with.
+"""A file seen through a window: what the GGUF reader reads with.
 
 Every length is checked against the file before anything is read, and nothing is allocated that
 the file does not hold. The file is read, not mapped: a mapped file that someone truncates ends
@@ -12,6 +12,7 @@ from functools import cache
 from typing import Protocol
 
 WINDOW_BYTES = 1 << 18
+"""Read at once of a local file."""
 _RUN = 128
 """Strings that are passed over in one step."""
 _LENGTH = struct.Struct("<Q")
@@ -48,12 +49,20 @@ class TooFarError(Exception):
 class Window:
     """A position in a file of `size` bytes, whose bytes come from `read_at(offset, count)`.
 
-    Nothing beyond `limit` is read, so that a large file can't make its header large.
+    Nothing beyond `limit` is read, so that a large file can't make its header large. `at_once`
+    bytes are asked for at least, where the file has them.
     """
 
-    def __init__(self, read_at: Callable[[int, int], bytes], size: int, limit: int) -> None:
+    def __init__(
+        self,
+        read_at: Callable[[int, int], bytes],
+        size: int,
+        limit: int,
+        at_once: int = WINDOW_BYTES,
+    ) -> None:
         self.size = size
         self.limit = limit
+        self.at_once = at_once
         self.position = 0
         self._read_at = read_at
         self._data = b""
@@ -78,7 +87,7 @@ class Window:
             self.position += count
             return
         while count:
-            begin = self._begin(min(count, WINDOW_BYTES))
+            begin = self._begin(min(count, self.at_once))
             step = min(count, len(self._data) - begin)
             digest.update(memoryview(self._data)[begin : begin + step])
             self.position += step
@@ -113,7 +122,8 @@ class Window:
             return begin
         self.claim(count)
         self._start = self.position
-        self._data = self._read_at(self.position, max(count, WINDOW_BYTES))
+        wanted = min(max(count, self.at_once), self.size - self.position)
+        self._data = self._read_at(self.position, wanted)
         if len(self._data) < count:  # it shrank while we read
             raise CutShortError(self.position, count, self._start + len(self._data))
         return 0

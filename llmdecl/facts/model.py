@@ -249,6 +249,8 @@ class OtherWeights(Value, kw_only=True, frozen=True):
     source: str
     size_bytes: int
     gguf: GgufFacts
+    quantization: str | None = None
+    """The publisher's word for it, where it comes from a repository."""
 
 
 class WeightsFacts(Value, kw_only=True, frozen=True):

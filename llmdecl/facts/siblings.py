@@ -31,6 +31,10 @@ def others_beside(
     `source` is how the spec names `path` (`file:...`): the others are named alike. Headers are
     read, nothing else; a file whose header does not agree is left out.
     """
+    folder = source.removeprefix("file:").rpartition("/")[0]
+    if "*" in folder:
+        return ()
+    beside = f"file:{folder}/" if "/" in source else "file:"
     try:
         names = sorted(
             entry.name
@@ -45,7 +49,7 @@ def others_beside(
         if facts is not None and _same_model(gguf, facts):
             found.append(
                 OtherWeights(
-                    source=source[: len(source) - len(path.name)] + name,
+                    source=f"{beside}{name}",
                     size_bytes=facts.file_bytes,
                     gguf=facts,
                 )

@@ -111,8 +111,13 @@ class ModelFit(Value, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
 
 
-def fit_model(name: str, resolved: Sequence[Resolved]) -> ModelFit:
-    """The model `name` of a stack, beside those of the others that are permanent residents."""
+def fit_model(
+    name: str, resolved: Sequence[Resolved], usual: Iterable[str] = FILE_TYPES
+) -> ModelFit:
+    """The model `name` of a stack, beside those of the others that are permanent residents.
+
+    `usual` file types are worked out where there is no file.
+    """
     model = next(each for each in resolved if each.name == name)
     others = [each for each in resolved if each.resident and each.name != name]
     contexts = contexts_of(model)
@@ -123,7 +128,7 @@ def fit_model(name: str, resolved: Sequence[Resolved]) -> ModelFit:
             size_bytes=candidate.size_bytes,
             cells=tuple(_cell(model, others, candidate, size) for size in contexts),
         )
-        for candidate in candidates(model)
+        for candidate in candidates(model, usual)
     ]
     context = model.server.context
     return ModelFit(
@@ -149,13 +154,18 @@ def contexts_of(model: Resolved) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def candidates(model: Resolved) -> tuple[Candidate, ...]:
+def candidates(model: Resolved, usual: Iterable[str] = FILE_TYPES) -> tuple[Candidate, ...]:
     """The file, those beside it, and the usual file types that are not here; largest first."""
     weights, gguf = model.weights, model.gguf
-    own = OtherWeights(source=weights.source, size_bytes=gguf.file_bytes, gguf=gguf)
+    own = OtherWeights(
+        source=weights.source,
+        size_bytes=gguf.file_bytes,
+        gguf=gguf,
+        quantization=model.model.quantization if weights.source.startswith("hf:") else None,
+    )
     here = [
         Candidate(
-            file_type=other.gguf.file_type_declared or other.gguf.file_type,
+            file_type=other.quantization or other.gguf.file_type_declared or other.gguf.file_type,
             source=other.source,
             size_bytes=other.size_bytes,
             gguf=other.gguf,
@@ -163,7 +173,7 @@ def candidates(model: Resolved) -> tuple[Candidate, ...]:
         for other in (own, *weights.others)
     ]
     known = {candidate.file_type for candidate in here}
-    computed = [requantized(gguf, kind) for kind in FILE_TYPES if kind not in known]
+    computed = [requantized(gguf, kind) for kind in usual if kind not in known]
     there = [
         Candidate(
             file_type=facts.file_type_declared or facts.file_type,
@@ -248,10 +258,13 @@ def _others_hold(subject: Subject, placed: Sequence[Subject]) -> bool:
 
 
 def file_stack(
-    host: HostFacts, name: str, gguf: GgufFacts, others: Sequence[OtherWeights]
+    host: HostFacts,
+    source: str,
+    gguf: GgufFacts,
+    others: Sequence[OtherWeights],
+    quantization: str | None = None,
 ) -> tuple[Spec, Facts]:
     """A stack of one file, called `model`, on a machine."""
-    source = f"file:{name}"
     weights = WeightsFacts(
         source=source,
         presence=Presence.PRESENT,
@@ -266,7 +279,7 @@ def file_stack(
         version=1,
         host=None,
         engines={"llama": PathEngine(kind="llama.cpp", provider="path", path="llama-server")},
-        models={FILE_MODEL: Model.model_construct(source=source)},
+        models={FILE_MODEL: Model.model_construct(source=source, quantization=quantization)},
         endpoints={},
     )
     return spec, Facts(host=host, engines={}, weights={source: weights})

@@ -12,7 +12,7 @@
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 FORMS = (
     "`file:PATH`, `hf:OWNER/REPO`, `https://...`, `ollama:NAME` or `pypi:NAME==VERSION/PATH/FILE`"
@@ -67,6 +67,17 @@ class HfReference:
     repo: str
     revision: str | None
     path: str | None
+
+    @property
+    def repository(self) -> str:
+        """`OWNER/REPO`."""
+        return f"{self.owner}/{self.repo}"
+
+    @property
+    def source(self) -> str:
+        """As a spec writes it, without a file."""
+        at = "" if self.revision is None else f"@{quote(self.revision, safe='')}"
+        return f"hf:{self.repository}{at}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ _DAMAGE = (
 class Tell(Protocol):
     """Told how far one thing is; a new `begin` starts its next step."""
 
-    def begin(self, total: int | None) -> None:
-        """A step of `total` bytes starts."""
+    def begin(self, total: int | None, so_far: int = 0) -> None:
+        """A step of `total` bytes starts, `so_far` of which are through already."""
 
     def advance(self, amount: int) -> None:
         """`amount` bytes more."""

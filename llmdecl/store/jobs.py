@@ -4,18 +4,37 @@ import errno
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from filelock import Timeout
 
 from llmdecl.diagnostics import Diagnostic, Failure
-from llmdecl.sources.pip import Pip, Stopped
+from llmdecl.sources.pip import Stopped
 from llmdecl.store.rules import STORE_FULL, STORE_UNUSABLE
 
 AT_ONCE = 4
 """Downloads at a time; more of them only share the same line."""
 
 T = TypeVar("T")
+
+
+class Stoppable(Protocol):
+    """A transport: pip, the web, or several of them."""
+
+    def stop(self) -> None:
+        """Every call that is under way, and every later one, raises Stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Several transports that end together."""
+
+    transports: tuple[Stoppable, ...]
+
+    def stop(self) -> None:
+        """End all."""
+        for each in self.transports:
+            each.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +45,9 @@ class Job(Generic[T]):
     work: Callable[[], T]
 
 
-def run(pip: Pip, jobs: Sequence[Job[T]]) -> tuple[list[T | None], tuple[Diagnostic, ...]]:
+def run(
+    transport: Stoppable, jobs: Sequence[Job[T]]
+) -> tuple[list[T | None], tuple[Diagnostic, ...]]:
     """Results in the order of `jobs` (`None` where one failed) and what went wrong."""
     if not jobs:
         return [], ()
@@ -35,7 +56,7 @@ def run(pip: Pip, jobs: Sequence[Job[T]]) -> tuple[list[T | None], tuple[Diagnos
         try:
             wait(futures)
         except BaseException:
-            pip.stop()
+            transport.stop()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     results: list[T | None] = []

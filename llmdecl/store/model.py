@@ -10,6 +10,9 @@ from llmdecl.engines.llama_cpp.recipe import BuildRecipe
 from llmdecl.facts.model import Flag, GgufFacts
 from llmdecl.values import Value
 
+SCHEMA = 2
+"""Of the lock that is written; `store/lock.py` has the way from former ones."""
+
 
 class LockedFile(Value, kw_only=True, frozen=True):
     """A file by name, digest and size; `path` is its place inside a package, if it came in one."""
@@ -63,8 +66,9 @@ class LockedWeights(Value, kw_only=True, frozen=True):
 
 
 class LockedNix(Value, kw_only=True, frozen=True):
-    """A package of Nix: `reference` as locked (with revision and NAR hash), and what it came to."""
+    """A package of Nix as the spec has it, its reference with revision or hash, what it came to."""
 
+    package: str
     reference: str
     derivation: str | None
     output: str
@@ -104,7 +108,7 @@ class Lock(Value, kw_only=True, frozen=True):
     `ports` are TCP ports of models by name, where the router needs them: once given, they stay.
     """
 
-    schema: int = 1
+    schema: int = SCHEMA
     weights: Mapping[str, LockedWeights] = {}
     engines: Mapping[str, LockedEngine] = {}
     ports: Mapping[str, int] = {}

@@ -7,9 +7,10 @@ works for it. The kernel lets go of it when both are dead, whatever killed them.
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +44,18 @@ def workplace(store: Path) -> Iterator[Workplace]:
     try:
         yield Workplace(folder, owner)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
         mark.unlink(missing_ok=True)
         os.close(owner)
+
+
+def dead(store: Path) -> tuple[Path, ...]:
+    """Work places in which nobody works any more."""
+    partial = store / "partial"
+    if not partial.is_dir():
+        return ()
+    with _gate(store):
+        return tuple(folder for folder, mark in _places(partial) if not _is_held(mark))
 
 
 def sweep(store: Path) -> int:
@@ -55,27 +65,46 @@ def sweep(store: Path) -> int:
         return 0
     swept = 0
     with _gate(store):
-        for mark in sorted(partial.glob("*.owner")):
-            swept += _sweep_one(mark)
-        for folder in sorted(partial.iterdir()):
-            if folder.is_dir() and not folder.with_name(f"{folder.name}.owner").exists():
-                shutil.rmtree(folder, ignore_errors=True)
+        for folder, mark in _places(partial):
+            if not _is_held(mark):
+                remove_tree(folder)
+                mark.unlink(missing_ok=True)
                 swept += 1
     return swept
 
 
-def _sweep_one(mark: Path) -> int:
+def remove_tree(folder: Path) -> None:
+    """Remove a folder, also where folders in it are read-only; links are not followed.
+
+    What can't be removed stays, without an error.
+    """
+    if folder.is_symlink():
+        return
+    for each, _, _ in os.walk(folder, followlinks=False):
+        mode = Path(each).lstat().st_mode
+        if mode & stat.S_IRWXU != stat.S_IRWXU:
+            with suppress(OSError):
+                Path(each).chmod(mode | stat.S_IRWXU)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _places(partial: Path) -> list[tuple[Path, Path]]:
+    """Every work place with the file that its owner holds; one of the two may be missing."""
+    folders = {mark.with_suffix("") for mark in partial.glob("*.owner")}
+    folders |= {each for each in partial.iterdir() if each.is_dir() and not each.is_symlink()}
+    return [(folder, folder.with_name(f"{folder.name}.owner")) for folder in sorted(folders)]
+
+
+def _is_held(mark: Path) -> bool:
     try:
         owner = os.open(mark, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return 0
+        return False
     try:
         fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return 0  # alive
+        return True
     else:
-        shutil.rmtree(mark.with_suffix(""), ignore_errors=True)
-        mark.unlink(missing_ok=True)
-        return 1
+        return False
     finally:
         os.close(owner)

@@ -1,7 +1,7 @@
 """Whether a pin of the lock is for what the spec says, by provider. Pure."""
 
 from llmdecl.sources.reference import normalise_package
-from llmdecl.spec.schema import PathEngine, PypiEngine
+from llmdecl.spec.schema import NixEngine, PathEngine, PypiEngine
 from llmdecl.store.model import LockedEngine
 from llmdecl.store.wanted import WantedEngine
 
@@ -16,6 +16,8 @@ def pins(want: WantedEngine, locked: LockedEngine) -> bool:
             return locked.executable == engine.path
         case PypiEngine():
             return _pins_wheel(engine, locked)
+        case NixEngine():
+            return locked.nix is not None and locked.nix.package == engine.package
         case _:
             return False
 
@@ -29,7 +31,13 @@ def _pins_wheel(engine: PypiEngine, locked: LockedEngine) -> bool:
 
 
 def describe_engine(engine: LockedEngine) -> str:
-    """Package and version, or the path."""
-    if engine.package is None:
-        return f"{engine.executable} ({engine.version})"
-    return f"{engine.package.name} {engine.package.version}"
+    """Package and version, recipe, Nix's reference, or the path."""
+    if engine.package is not None:
+        return f"{engine.package.name} {engine.package.version}"
+    if engine.recipe is not None:
+        recipe = engine.recipe
+        words = (recipe.version, *(recipe.backends or ("cpu",)), *recipe.architectures)
+        return f"llama.cpp {' '.join(words)}"
+    if engine.nix is not None:
+        return f"{engine.nix.package} ({engine.version})"
+    return f"{engine.executable} ({engine.version})"

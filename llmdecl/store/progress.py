@@ -10,8 +10,8 @@ class Progress(Protocol):
     `begin` may come again for an item when the next step of it starts (download, then unpack).
     """
 
-    def begin(self, item: str, total: int | None) -> None:
-        """Work on `item` starts; `total` bytes, when known."""
+    def begin(self, item: str, total: int | None, so_far: int = 0) -> None:
+        """Work on `item` starts; `total` bytes, when known, `so_far` of them through already."""
 
     def advance(self, item: str, amount: int) -> None:
         """`amount` more bytes of `item` are through."""
@@ -23,7 +23,7 @@ class Progress(Protocol):
 class Silent:
     """Tells nobody."""
 
-    def begin(self, item: str, total: int | None) -> None:
+    def begin(self, item: str, total: int | None, so_far: int = 0) -> None:
         """Nothing."""
 
     def advance(self, item: str, amount: int) -> None:
@@ -40,9 +40,9 @@ class Item:
     name: str
     progress: Progress
 
-    def begin(self, total: int | None) -> None:
-        """A step of `total` bytes starts."""
-        self.progress.begin(self.name, total)
+    def begin(self, total: int | None, so_far: int = 0) -> None:
+        """A step of `total` bytes starts, `so_far` of which are through already."""
+        self.progress.begin(self.name, total, so_far)
 
     def advance(self, amount: int) -> None:
         """`amount` bytes more."""

@@ -16,6 +16,7 @@ from llmdecl.sources.file import Digest
 from llmdecl.store import layout
 from llmdecl.store.model import LockedEngine, LockedFile, LockedPackage, LockedWeights
 from llmdecl.store.partial import Workplace, sweep, workplace
+from llmdecl.store.sharing import in_use
 from llmdecl.values import Value, from_json, to_json
 
 ABSENT = "is not in the store"
@@ -66,13 +67,15 @@ class Store:
 
     @contextmanager
     def workplace(self) -> Iterator[Workplace]:
-        """A folder of one's own to put an entry together."""
-        with workplace(self.folder) as work:
+        """A folder of one's own to put an entry together; nobody clears the store out meanwhile."""
+        with in_use(self.folder), workplace(self.folder) as work:
             yield work
 
     def sweep(self) -> int:
-        """Remove what killed processes left; how many of them."""
-        return sweep(self.folder)
+        """Remove what killed processes left, but for downloads that can go on; how many."""
+        from llmdecl.store.remains import forget_arrived
+
+        return sweep(self.folder) + forget_arrived(self.folder)
 
     # weights
 

@@ -19,7 +19,7 @@ from llmdecl.spec.schema import Sources, Spec
 from llmdecl.store import jobs
 from llmdecl.store.changes import Change, behind, ports, weights_bytes
 from llmdecl.store.engines import Engines
-from llmdecl.store.jobs import Job
+from llmdecl.store.jobs import Job, Together
 from llmdecl.store.model import Lock, LockedEngine, LockedWeights
 from llmdecl.store.pins import pins
 from llmdecl.store.progress import Progress, Silent
@@ -53,7 +53,7 @@ def lock_stack(
     update_sources, update_engines, problems = chosen(wants, update)
     if problems:
         return former, problems
-    weights, engines, pip = _room(spec, base, folders, progress, tools)
+    weights, engines, transports = _room(spec, base, folders, progress, tools)
 
     def pin_source(want: WantedSource) -> tuple[str, LockedWeights, Diagnostics]:
         renewed = want.key in update_sources
@@ -66,10 +66,10 @@ def lock_stack(
         return want.name, pinned, found
 
     new_engines, engine_problems = jobs.run(
-        pip, [Job(want.address, partial(pin_engine, want)) for want in wants.engines]
+        transports, [Job(want.address, partial(pin_engine, want)) for want in wants.engines]
     )
     new_weights, weight_problems = jobs.run(
-        pip, [Job(want.address, partial(pin_source, want)) for want in wants.sources]
+        transports, [Job(want.address, partial(pin_source, want)) for want in wants.sources]
     )
     lock = Lock(
         engines={each[0]: each[1] for each in new_engines if each},
@@ -92,7 +92,7 @@ def fetch_stack(
 ) -> Diagnostics:
     """Bring what the lock names and the store lacks, and verify what is there."""
     wants = wanted(spec)
-    weights, engines, pip = _room(spec, base, folders, progress, tools)
+    weights, engines, transports = _room(spec, base, folders, progress, tools)
     stale: list[Diagnostic] = []
     work: list[Job[Diagnostics]] = []
     for want in wants.engines:
@@ -108,7 +108,7 @@ def fetch_stack(
             stale.append(LOCK_STALE.at(source.address, summary))
         else:
             work.append(Job(source.address, partial(weights.bring, source, locked)))
-    found, problems = jobs.run(pip, work)
+    found, problems = jobs.run(transports, work)
     return (*stale, *problems, *(problem for each in found for problem in each or ()))
 
 
@@ -117,14 +117,14 @@ def stale(
 ) -> tuple[Change, ...]:
     """Why `lock` is out of date, by spec, lock and local files; nothing is downloaded."""
     if lock is None:
-        return (Change("+", "llmdecl.lock", "does not exist"),)
+        return (Change("+", "llmdecl.lock", ("does not exist",)),)
     wants = wanted(spec)
-    weights, engines, pip = _room(spec, base, folders, None, tools)
+    weights, engines, transports = _room(spec, base, folders, None, tools)
     found = [*behind(wants, lock), *ports(lock, model_ports(spec, lock.ports))]
 
     def look(address: str, work: Callable[[], object]) -> None:
-        _, problems = jobs.run(pip, [Job(address, work)])
-        found.extend(Change("~", problem.address, problem.summary) for problem in problems)
+        _, problems = jobs.run(transports, [Job(address, work)])
+        found.extend(Change("~", problem.address, (problem.summary,)) for problem in problems)
 
     for want in wants.engines:
         engine = lock.engines.get(want.name)
@@ -134,8 +134,8 @@ def stale(
     for source in wants.sources:
         locked = lock.weights.get(source.key)
         if locked is not None and not matches(source, locked):
-            found.append(Change("~", source.key, "is not locked whole"))
-        elif locked is not None and locked.package is None:
+            found.append(Change("~", source.key, ("is not locked whole",)))
+        elif locked is not None and locked.package is None and locked.origin is None:
             look(source.address, partial(weights.pin, source, locked, update=False))
     return tuple(found)
 
@@ -174,10 +174,10 @@ def missing(spec: Spec, lock: Lock, folders: Folders) -> tuple[Missing, ...]:
 
 def _room(
     spec: Spec, base: Path, folders: Folders, progress: Progress | None, tools: Tools | None
-) -> tuple[Weights, Engines, Pip]:
+) -> tuple[Weights, Engines, Together]:
     tools = tools or real_tools(folders)
     store, pip, told = Store(folders.store, tools.digest), Pip(), progress or Silent()
     with suppress(OSError):  # a store that can't be written may still hold all that is needed
         store.sweep()
     room = Room(store, pip, tools, base, told, spec.sources or Sources())
-    return Weights(room), Engines(room), pip
+    return Weights(room), Engines(room), Together((pip, room.web))

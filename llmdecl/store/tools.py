@@ -1,21 +1,30 @@
 """What supplying needs of the facts room, in one value so that a test can stand in for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmdecl.diagnostics import Diagnostic, Failure, has_errors
+from llmdecl.facts.gguf_remote import RemotePart, read_gguf_remote
 from llmdecl.facts.model import EngineFacts, GgufFacts
 from llmdecl.paths import Folders
+
+Read = tuple[GgufFacts | None, tuple[Diagnostic, ...]]
+
+
+def _read_remote(parts: Sequence[RemotePart], address: str) -> Read:
+    return read_gguf_remote(parts, address=address, cache=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """`digest` and `read_gguf` come from a cache for files that have not changed."""
+    """`digest` and `read_gguf` come from a cache for files that have not changed, `read_remote`
+    from one for digests."""
 
     digest: Callable[[Path], str]
-    read_gguf: Callable[[Path, str], tuple[GgufFacts | None, tuple[Diagnostic, ...]]]
+    read_gguf: Callable[[Path, str], Read]
     probe: Callable[[Path, str], tuple[EngineFacts | None, tuple[Diagnostic, ...]]]
+    read_remote: Callable[[Sequence[RemotePart], str], Read] = _read_remote
 
 
 def real_tools(folders: Folders) -> Tools:
@@ -28,6 +37,9 @@ def real_tools(folders: Folders) -> Tools:
         digest=lambda path: file_sha256(path, folders.cache),
         read_gguf=lambda path, address: read_gguf(path, address=address, cache=folders.cache),
         probe=lambda path, address: probe_engine(path, address=address, cache=folders.cache),
+        read_remote=lambda parts, address: read_gguf_remote(
+            parts, address=address, cache=folders.cache
+        ),
     )
 
 
@@ -35,7 +47,12 @@ def gguf_of(
     tools: Tools, path: Path, source: str, address: str
 ) -> tuple[GgufFacts, tuple[Diagnostic, ...]]:
     """The header at `path`, and warnings about it; a Failure at the spec's `address` for errors."""
-    facts, problems = tools.read_gguf(path, address)
+    return sound(tools.read_gguf(path, address), source)
+
+
+def sound(read: Read, source: str) -> tuple[GgufFacts, tuple[Diagnostic, ...]]:
+    """What was read of `source`; a Failure when it can't be used."""
+    facts, problems = read
     problems = tuple(replace(each, notes=(f"source `{source}`", *each.notes)) for each in problems)
     if facts is None or has_errors(problems):
         raise Failure(*problems)

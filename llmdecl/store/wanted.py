@@ -100,6 +100,23 @@ def wanted(spec: Spec) -> Wanted:
     return Wanted(sources, engines)
 
 
+def users(spec: Spec) -> Mapping[str, tuple[str, ...]]:
+    """Models by what they use: keys of sources, and `engines.NAME`."""
+    found = {each.key: each.owners for each in wanted(spec).sources}
+    only = next(iter(spec.engines)) if len(spec.engines) == 1 else None
+    for engine in spec.engines:
+        found[f"engines.{engine}"] = tuple(
+            name
+            for name, model in sorted(spec.models.items())
+            if (model.engine or (spec.defaults and spec.defaults.engine) or only) == engine
+        )
+    return found
+
+
+EVERYTHING = "*"
+"""As a name: every source and every engine."""
+
+
 def chosen(
     wants: Wanted, names: Iterable[str]
 ) -> tuple[frozenset[str], frozenset[str], tuple[Diagnostic, ...]]:
@@ -109,6 +126,10 @@ def chosen(
     problems = []
     by_engine: Mapping[str, WantedEngine] = {each.name: each for each in wants.engines}
     for name in names:
+        if name == EVERYTHING:
+            sources |= {each.key for each in wants.sources}
+            engines |= {*by_engine}
+            continue
         of_name = {
             each.key
             for each in wants.sources

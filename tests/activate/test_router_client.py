@@ -10,6 +10,7 @@ from llmdecl.activate.ask import door_of, first_key
 from llmdecl.activate.gates import gates
 from llmdecl.activate.hands import Hands, Task
 from llmdecl.activate.journal import Journal, JournalFile
+from llmdecl.activate.managers.supervisord import Supervisord
 from llmdecl.activate.router_client import RouterClient
 from llmdecl.diagnostics import Failure
 from llmdecl.paths import folders
@@ -91,7 +92,7 @@ def test_no_room_for_what_ran_before(short_tmp, load, warned):
     plan = stack_plan(model("smol", load=load))
     with scripted(short_tmp, reply(503, '{"error": "others use the memory"}')) as client:
         where = folders(state=short_tmp, environment={})
-        hands = Hands(where, None, client, None, JournalFile(short_tmp))
+        hands = Hands(where, Supervisord(where), client, None, JournalFile(short_tmp))
         journal = Journal(verb="apply", pid=1, target=1, previous=None, restart=("smol",))
         task = Task(hands, journal, drain_timeout_s=1)
         goal = type("Goal", (), {"plan": plan})

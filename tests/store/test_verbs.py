@@ -97,6 +97,50 @@ def test_broken_lock(folder, capsys):
     assert (folder / "llmdecl.lock").read_text() == "<<<<<<< HEAD\n"
 
 
-def test_usage(folder):
-    """Wrong usage is 64."""
-    assert run(["lock", "--check", "--update", "tiny"]) == 64
+def test_update_everything(folder, capsys):
+    """`--update` without a name pins everything anew; the change says which model it touches."""
+    assert run(["lock"]) == 0
+    (folder / "w.gguf").write_bytes(b"GGUF another")
+    capsys.readouterr()
+    before = (folder / "llmdecl.lock").read_bytes()
+    assert run(["lock", "--check", "--update"]) == 2
+    said = capsys.readouterr().out
+    assert "~ file:w.gguf  (local)\n    size 10 B -> 12 B\n    sha256 " in said
+    assert "1 change; nothing was written" in said
+    assert (folder / "llmdecl.lock").read_bytes() == before
+    assert run(["lock", "--check", "--update", "tiny"]) == 1  # the other file is not as pinned
+    assert run(["lock", "--update"]) == 0
+    assert run(["lock", "--check", "--update"]) == 0
+    assert "an update would change nothing" in capsys.readouterr().out
+
+
+def test_schema_is_said(folder, capsys):
+    """A lock of a former schema is used as it is, and written in this one by the next `lock`."""
+    assert run(["lock"]) == 0
+    path = folder / "llmdecl.lock"
+    current = path.read_bytes()
+    path.write_bytes(current.replace(b'"schema": 2', b'"schema": 1'))
+    capsys.readouterr()
+    assert run(["lock", "--check"]) == 0
+    assert "it has schema 1; `llmdecl lock` writes schema 2" in capsys.readouterr().out
+    assert run(["fetch"]) == 0
+    assert b'"schema": 1' in path.read_bytes()
+    assert run(["lock"]) == 0
+    assert "~ llmdecl.lock  schema 1 -> 2" in capsys.readouterr().out
+    assert path.read_bytes() == current
+
+
+def test_offline(folder, monkeypatch):
+    """With everything locked and here, no verb opens a connection or starts pip."""
+    assert run(["lock"]) == 0
+    assert run(["fetch"]) == 0
+
+    def refuse(*_args, **_options):
+        raise AssertionError("a connection")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    monkeypatch.setattr("llmdecl.sources.pip.Pip.resolve", refuse)
+    monkeypatch.setattr("llmdecl.sources.pip.Pip.download", refuse)
+    for verb in (["lock"], ["lock", "--check"], ["fetch"]):
+        assert run(verb) == 0

@@ -117,6 +117,13 @@ class Rig:
         """A file inside."""
         self.run("sh", "-c", 'mkdir -p "${1%/*}" && cat > "$1"', "write", path, stdin=text)
 
+    def until(self, good, timeout_s: float = 30) -> None:
+        """Wait until `good()`; an AssertionError when it does not come in time."""
+        end = time.monotonic() + timeout_s
+        while not good():
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.05)
+
     def close(self) -> None:
         """Ends all processes inside; nothing of them stays."""
         self._outer.send_signal(signal.SIGKILL)

@@ -27,6 +27,7 @@ from llmdecl.activate.rules import (
     PROCESS_STAYS,
 )
 from llmdecl.diagnostics import Failure
+from llmdecl.emit.dialects.systemd import escape_path
 from llmdecl.emit.systemd import names
 from llmdecl.emit.systemd.mode import OUR_PROGRAM, STATE, STORE
 from llmdecl.paths import Folders
@@ -210,9 +211,9 @@ class Systemd:
 
     def _wanted(self) -> Iterator[tuple[str, str]]:
         machine = {
-            OUR_PROGRAM: f"{_escaped(interpreter())} -m llmdecl",
-            STATE: _escaped(self.folders.state),
-            STORE: _escaped(self.folders.store),
+            OUR_PROGRAM: f"{escape_path(str(interpreter()))} -m llmdecl",
+            STATE: escape_path(str(self.folders.state)),
+            STORE: escape_path(str(self.folders.store)),
         }
         for path in sorted((self.wanted / "systemd").iterdir()):
             text = path.read_text("utf-8")
@@ -350,23 +351,6 @@ def _services(units: Iterable[str]) -> tuple[str, ...]:
 def _digest(text: str) -> str | None:
     found = _DIGEST.search(text)
     return found[1] if found else None
-
-
-def _escaped(path: Path) -> str:
-    r"""A path inside a word of a unit: C escapes of systemd.syntax(7), `%` doubled.
-
-    `\x22` for what would end the word, because the text stands between quotes or by itself.
-    """
-    return "".join(
-        character if character.isalnum() or character in "/._-+@" else _hex(character)
-        for character in str(path)
-    )
-
-
-def _hex(character: str) -> str:
-    if character == "%":
-        return "%%"
-    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
 
 
 def _refused(words: list[str], said: str) -> Failure:

@@ -120,7 +120,7 @@ def _notes(fit: Fit) -> Iterator[str]:
     if rows:
         yield "a bar is the fullest pool, the number is the least that a pool has left"
     if any(row.computed for row in rows):
-        yield "~: not here, its tensor types worked out as llama-quantize chooses them"
+        yield "~: not here or not read, its tensor types worked out as llama-quantize chooses them"
     if any(0 < each.n_gpu_layers < each.n_layers for each in placements):
         yield "20 of 33: so many layers are on devices, the others on the CPU"
     if any(each.n_cpu_moe and each.n_gpu_layers >= each.n_layers for each in placements):

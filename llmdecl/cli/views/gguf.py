@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -26,19 +25,19 @@ class Report(Value, kw_only=True, frozen=True):
     diagnostics: tuple[Diagnostic, ...]
 
 
-def show_gguf_json(file: Path, facts: GgufFacts | None, found: Sequence[Diagnostic]) -> None:
+def show_gguf_json(name: str, facts: GgufFacts | None, found: Sequence[Diagnostic]) -> None:
     """One object."""
-    report = Report(file=file.name, facts=facts, diagnostics=tuple(found))
+    report = Report(file=name, facts=facts, diagnostics=tuple(found))
     click.echo(to_json(report), nl=False)
 
 
-def show_gguf(file: Path, facts: GgufFacts, *, tensors: bool) -> None:
+def show_gguf(name: str, facts: GgufFacts, *, tensors: bool) -> None:
     """A summary, the tensor types, and every group of tensors if asked for."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False)
-    console.print(Text(printable(file.name), style="bold"))
+    console.print(Text(printable(name), style="bold"))
     for table in (_summary(facts), _types(facts), *([_groups(facts)] if tensors else [])):
         console.print(table)
 

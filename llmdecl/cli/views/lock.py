@@ -7,6 +7,7 @@ import click
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.store.changes import Change
+from llmdecl.store.model import SCHEMA
 from llmdecl.store.supply import Missing
 from llmdecl.units import format_bytes
 
@@ -14,22 +15,43 @@ COLOURS = {"+": "green", "-": "red", "~": "yellow"}
 
 
 def show_changes(changes: Sequence[Change]) -> None:
-    """One line each."""
+    """One line each; below it the reasons, where there are several."""
     for change in changes:
-        click.secho(str(change), fg=COLOURS[change.sign])
+        if change.sign != "~" or len(change.reasons) < 2:
+            click.secho(str(change), fg=COLOURS[change.sign])
+            continue
+        click.secho(f"{change.sign} {change.what}{change.touched}", fg=COLOURS[change.sign])
+        for reason in change.reasons:
+            click.echo(f"    {reason}")
 
 
-def show_behind(lock: Path, changes: Sequence[Change]) -> None:
-    """Why the lock is out of date, or that it is not."""
+def show_behind(lock: Path, changes: Sequence[Change], *, schema: int | None) -> None:
+    """Why the lock is out of date, or that it is not; `schema` when its file has a former one."""
     show_changes(changes)
     click.echo(f"{lock} is {'out of date' if changes else 'up to date'}")
+    if schema is not None:
+        click.echo(f"it has schema {schema}; `llmdecl lock` writes schema {SCHEMA}")
+
+
+def show_anew(lock: Path, changes: Sequence[Change], problems: Sequence[Diagnostic]) -> None:
+    """What an update would change; nothing was written."""
+    _warn(problems)
+    show_changes(changes)
+    if changes:
+        click.echo(f"{lock}: an update would make {_count(changes)}; nothing was written")
+    else:
+        click.echo(f"{lock}: an update would change nothing")
 
 
 def show_locked(lock: Path, changes: Sequence[Change], problems: Sequence[Diagnostic]) -> None:
     """What was pinned otherwise than before, with warnings."""
     _warn(problems)
     show_changes(changes)
-    click.echo(f"{lock}: {len(changes)} changes" if changes else f"{lock}: no changes")
+    click.echo(f"{lock}: {_count(changes)}" if changes else f"{lock}: no changes")
+
+
+def _count(changes: Sequence[Change]) -> str:
+    return "1 change" if len(changes) == 1 else f"{len(changes)} changes"
 
 
 def show_missing(missing: Sequence[Missing]) -> None:

@@ -3,8 +3,9 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmdecl.store.progress import Progress
@@ -68,13 +69,17 @@ class Terminal:
     def _name(self, item: str) -> str:
         return shorten(item, min(WIDTH, max(16, self._bars.console.width - OTHER_COLUMNS)))
 
-    def begin(self, item: str, total: int | None) -> None:
-        """A new bar, or the item's bar from the start."""
+    def begin(self, item: str, total: int | None, so_far: int = 0) -> None:
+        """A new bar, or the item's bar from the start.
+
+        Its speed and time left are of the bytes that come from now on.
+        """
         with self._lock:
             if item not in self._tasks:
-                self._tasks[item] = self._bars.add_task(self._name(item), total=total)
+                name = self._name(item)
+                self._tasks[item] = self._bars.add_task(name, total=total, completed=so_far)
             else:
-                self._bars.reset(self._tasks[item], total=total)
+                self._bars.reset(self._tasks[item], total=total, completed=so_far)
 
     def advance(self, item: str, amount: int) -> None:
         """Move the item's bar."""
@@ -91,33 +96,49 @@ class Terminal:
                 self._bars.console.print(f"{item}: {note or 'done'}", markup=False, highlight=False)
 
 
+@dataclass
+class _Moving:
+    """How far an item is, and since when it moves: `first` bytes were there at `since`."""
+
+    total: int | None
+    so_far: int
+    first: int
+    since: float
+    said: float
+
+
 class Lines:
-    """A line when an item starts, every ten seconds while it moves, and when it is done."""
+    """A line when an item starts, every ten seconds while it moves, and when it is done.
 
-    def __init__(self) -> None:
-        self._items: dict[str, tuple[int, int | None, float]] = {}
+    Speed is the mean since the item's step began, and the time left follows from it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._items: dict[str, _Moving] = {}
         self._lock = threading.Lock()
+        self._clock = clock
 
-    def begin(self, item: str, total: int | None) -> None:
+    def begin(self, item: str, total: int | None, so_far: int = 0) -> None:
         """One line for an item's first step."""
         with self._lock:
             if item not in self._items:
-                size = f" ({format_bytes(total)})" if total else ""
-                self._say(f"{item}: begins{size}")
-            self._items[item] = (0, total, time.monotonic())
+                words = [format_bytes(total)] if total else []
+                words += [f"{format_bytes(so_far)} are here"] if so_far else []
+                self._say(f"{item}: begins" + (f" ({', '.join(words)})" if words else ""))
+            now = self._clock()
+            self._items[item] = _Moving(total, so_far, so_far, now, now)
 
     def advance(self, item: str, amount: int) -> None:
         """A line now and then."""
         with self._lock:
-            if item not in self._items:
+            moving = self._items.get(item)
+            if moving is None:
                 return
-            so_far, total, last = self._items[item]
-            so_far, now = so_far + amount, time.monotonic()
-            if now - last >= EVERY_S:
-                of = f" of {format_bytes(total)}" if total else ""
-                self._say(f"{item}: {format_bytes(so_far)}{of}")
-                last = now
-            self._items[item] = (so_far, total, last)
+            moving.so_far += amount
+            now = self._clock()
+            if now - moving.said >= EVERY_S:
+                self._say(f"{item}: {_how_far(moving, now)}")
+                moving.said = now
 
     def done(self, item: str, note: str = "") -> None:
         """The last line, if there was a first."""
@@ -128,3 +149,17 @@ class Lines:
     @staticmethod
     def _say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
+
+
+def _how_far(moving: _Moving, now: float) -> str:
+    words = format_bytes(moving.so_far)
+    if moving.total:
+        words += f" of {format_bytes(moving.total)}"
+    elapsed, gained = now - moving.since, moving.so_far - moving.first
+    if elapsed <= 0 or gained <= 0:
+        return words
+    words += f", {format_bytes(int(gained / elapsed))}/s"
+    if moving.total and moving.total > moving.so_far:
+        left_s = round((moving.total - moving.so_far) * elapsed / gained)
+        words += f", {left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02} left"
+    return words

@@ -55,6 +55,18 @@ def quote_setting(text: str) -> str:
     return _quoted(text)
 
 
+def escape_path(path: str) -> str:
+    """`path` inside a word that is not quoted: C escapes for what would end it, `%` doubled."""
+    return "".join(
+        character
+        if character.isalnum() or character in "/._-+@"
+        else "%%"
+        if character == "%"
+        else "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+        for character in path
+    )
+
+
 def _quoted(text: str) -> str:
     return f'"{"".join(map(_escaped, text))}"'
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 
 from llmdecl.emit import router as router_json
-from llmdecl.emit.dialects.systemd import section
+from llmdecl.emit.dialects.systemd import escape_path, section
 from llmdecl.emit.systemd import names, sandbox
 from llmdecl.emit.systemd.mode import OUR_PROGRAM, Mode
 from llmdecl.emit.systemd.sandbox import Directive
@@ -54,9 +54,10 @@ def _service(plan: Plan, mode: Mode) -> Iterator[Directive]:
     if not mode.user:
         yield "StateDirectory", f"{names.OWN}/measured"
     yield "UMask", "0007"
-    for endpoint in plan.endpoints:
+    for endpoint in () if mode.user else plan.endpoints:
         if endpoint.api_keys_file is not None:
-            yield "LoadCredential", f"{endpoint.name}.keys:{endpoint.api_keys_file}"
+            path = escape_path(endpoint.api_keys_file)
+            yield "LoadCredential", f"{endpoint.name}.keys:{path}"
     yield from sandbox.closed(mode)
     yield from sandbox.users(mode, private=True)
     yield from sandbox.network(reaches=True)

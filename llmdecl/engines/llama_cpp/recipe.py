@@ -6,6 +6,9 @@ from typing import Literal
 
 from llmdecl.values import Value, to_json
 
+ARCHIVES = "https://github.com/ggml-org/llama.cpp/archive/{ref}.tar.gz"
+"""llama.cpp's repository as archives; `{ref}` is `refs/tags/TAG` or a commit."""
+
 
 class SourceArchive(Value, kw_only=True, frozen=True):
     """llama.cpp's tree: the archive that carries it, and what is in it.

@@ -20,7 +20,7 @@ _KEPT_BYTES = 8 << 20
 _FILE_BYTES = 1 << 16
 _PLACES = (
     "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/run/current-system/sw/bin:/opt/rocm/bin"
-    ":/usr/lib/wsl/lib"
+    ":/usr/lib/wsl/lib:/usr/local/cuda/bin"
 )
 _PASSED = (
     "HOME",
@@ -90,6 +90,14 @@ class Machine:
                 except OSError:
                     continue
         return found
+
+    def paths(self, patterns: Iterable[str]) -> tuple[str, ...]:
+        """Which files there are."""
+        return tuple(
+            f"/{path.relative_to(self.root)}"
+            for pattern in patterns
+            for path in sorted(self.root.glob(pattern.lstrip("/")))
+        )
 
     def nodes(self, patterns: Iterable[str]) -> dict[str, str | None]:
         """Device nodes by path: an empty text for one that this user may open for both."""

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from llmdecl.store.providers.nix import NIX
 from llmdecl.store.providers.path import PATH
 from llmdecl.store.providers.provider import Provider
 from llmdecl.store.providers.pypi import PYPI
 
 PROVIDERS: Mapping[str, Provider] = {
+    "nix": NIX,
     "path": PATH,
     "pypi": PYPI,
 }

@@ -5,7 +5,8 @@ from llmdecl.sources import file
 from llmdecl.sources.reference import FileReference
 from llmdecl.store.layout import weights_digest
 from llmdecl.store.model import LockedFile, LockedWeights
-from llmdecl.store.rules import FILE_ABSENT, FILE_CHANGED
+from llmdecl.store.rules import FILE_ABSENT, FILE_CHANGED, FILE_MISSING
+from llmdecl.store.suppliers.ollama_judge import refuse_file
 from llmdecl.store.suppliers.supplier import Diagnostics, Pinned, Room, Supplier, is_whole
 from llmdecl.store.tools import gguf_of
 from llmdecl.store.wanted import WantedSource
@@ -18,11 +19,12 @@ def pin(
     try:
         paths = file.find(reference, room.base, want.address)
     except Failure as failure:
-        if kept is None:
-            raise
         problem = failure.diagnostics[0]
+        if kept is None or problem.code != FILE_MISSING.code:
+            raise
         return kept, (FILE_ABSENT.at(want.address, problem.summary, notes=problem.notes),)
     room.progress.begin(want.key, None)
+    refuse_file(want, paths[0])
     files = file.measure(paths, room.tools.digest, want.address)
     if kept is not None:
         compare(want, kept, files)

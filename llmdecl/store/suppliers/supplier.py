@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from llmdecl.diagnostics import Diagnostic
+from llmdecl.sources.http.web import Web
 from llmdecl.sources.pip import Pip
 from llmdecl.spec.schema import Sources
 from llmdecl.store.layout import weights_digest
@@ -32,6 +33,7 @@ class Room:
     base: Path
     progress: Progress
     sources: Sources = field(default_factory=Sources)
+    web: Web = field(default_factory=Web)
 
     def called_off(self) -> bool:
         """Whether somebody wants to end."""

@@ -1,0 +1,1 @@
+"""HTTP as a transport: one `Web` a run, on urllib3; what its failures mean is in `problems`."""

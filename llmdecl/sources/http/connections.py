@@ -1,0 +1,118 @@
+"""Connections that another thread can end, through the proxy that the environment names."""
+
+import contextlib
+import socket
+import ssl
+import threading
+import urllib.request
+import weakref
+from typing import Any
+from urllib.parse import urlsplit
+
+from urllib3 import PoolManager, ProxyManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import make_headers
+
+
+class Sockets:
+    """Open sockets of one `Web`. `end` shuts them down, so that whoever reads one comes back."""
+
+    def __init__(self) -> None:
+        self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._lock = threading.Lock()
+
+    def add(self, sock: socket.socket | None) -> None:
+        """Watch a socket until it is gone."""
+        if sock is not None:
+            with self._lock:
+                self._open.add(sock)
+
+    def end(self) -> None:
+        """Shut down all of them; they are closed by those who use them."""
+        with self._lock:
+            for sock in list(self._open):
+                with contextlib.suppress(OSError):
+                    # an SSLSocket's own method would drop its state under a reader's feet
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def managers(sockets: Sockets, at_once: int) -> "Managers":
+    """Pools for direct and proxied requests, `at_once` connections a host kept open."""
+
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.add(self.sock)
+
+    class Encrypted(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.add(self.sock)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class EncryptedPool(HTTPSConnectionPool):
+        ConnectionCls = Encrypted
+
+    return Managers({"http": PlainPool, "https": EncryptedPool}, at_once)
+
+
+class Managers:
+    """urllib3's pools by proxy."""
+
+    def __init__(self, pools: dict[str, Any], at_once: int) -> None:
+        self._pools, self._at_once = pools, at_once
+        self._by_proxy: dict[str | None, PoolManager] = {}
+        self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
+
+    def of(self, url: str) -> PoolManager:
+        """Whom to ask for `url`; raises ValueError for a proxy that is none for HTTP."""
+        proxy = proxy_of(url)
+        with self._lock:
+            if proxy not in self._by_proxy:
+                self._by_proxy[proxy] = self._make(proxy)
+            return self._by_proxy[proxy]
+
+    def _make(self, proxy: str | None) -> PoolManager:
+        if self._context is None:
+            self._context = ssl.create_default_context()  # the system's, or SSL_CERT_FILE's
+        options: dict[str, Any] = {
+            "maxsize": self._at_once,
+            "num_pools": 16,
+            "ssl_context": self._context,
+        }
+        manager: PoolManager
+        if proxy is None:
+            manager = PoolManager(**options)
+        else:
+            parts = urlsplit(proxy)
+            user = f"{parts.username}:{parts.password or ''}" if parts.username else None
+            headers = make_headers(proxy_basic_auth=user) if user else None
+            host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+            plain = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+            manager = ProxyManager(plain, proxy_headers=headers, **options)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+    def clear(self) -> None:
+        """Close what is kept open."""
+        with self._lock:
+            for manager in self._by_proxy.values():
+                manager.clear()
+
+
+def proxy_of(url: str) -> str | None:
+    """The proxy for `url` by `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`."""
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    host = parts.hostname or ""
+    if not proxy or urllib.request.proxy_bypass(host):
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if urlsplit(proxy).scheme not in ("http", "https"):
+        raise ValueError("the proxy that the environment names is none for HTTP")
+    return proxy

@@ -1,0 +1,1 @@
+"""`ollama:` sources: manifests and layers, the store on this machine, the registry."""

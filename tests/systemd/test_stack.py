@@ -1,0 +1,221 @@
+"""A stack under a real systemd: real engine, real model, the verbs as people call them."""
+
+import json
+import shutil
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parents[2]
+STATE = "/var/lib/llmdecl"
+FOLDERS = (
+    f"LLMDECL_STATE_DIR={STATE}",
+    f"LLMDECL_STORE_DIR={STATE}/store",
+    "LLMDECL_CACHE_DIR=/var/cache/llmdecl-cli",
+)
+SPEC = """\
+version = 1
+
+[engines.llama]
+kind = "llama.cpp"
+provider = "path"
+path = "/srv/rig/engine/bin/llama-server"
+
+[host]
+ram = "4GiB"
+
+[defaults]
+ctx-size = 512
+threads = 2
+ttl = "10m"
+
+[models.one]
+source = "file:/srv/rig/smollm2.gguf"
+aliases = ["first"]
+[models.two]
+source = "file:/srv/rig/smollm2.gguf"
+
+[endpoints.main]
+listen = "127.0.0.1:{port}"
+
+[manager]
+kind = "systemd"
+"""
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+
+
+class Machine:
+    """The rig with llmdecl, an engine and a model on it."""
+
+    def __init__(self, rig, llama_server, smollm2, port):
+        self.rig, self.port = rig, port
+        packages = sysconfig.get_paths()["purelib"]
+        rig.write("/usr/lib/python3/dist-packages/zz-llmdecl.pth", f"{packages}\n{HERE}\n")
+        shutil.copytree(llama_server.parents[1], rig.share / "engine")
+        shutil.copy(smollm2, rig.share / "smollm2.gguf")
+        rig.run("chmod", "-R", "a+rX", "/srv/rig")
+        for unit in ("systemd-journald", "dbus", "polkit"):
+            rig.run("systemctl", "start", unit)
+        self.spec = SPEC.replace("{port}", str(port))
+        self.write(self.spec)
+        self.verb("lock")
+
+    def write(self, text):
+        self.rig.write("/srv/stack/llmdecl.toml", text)
+
+    def verb(self, *words, check=True):
+        command = ["env", "-C", "/srv/stack", *FOLDERS, "/usr/bin/python3", "-m", "llmdecl", *words]
+        return self.rig.run(*command, check=check)
+
+    def apply(self, before, after):
+        self.spec = self.spec.replace(before, after)
+        self.write(self.spec)
+        return self.verb("apply", "--yes").stdout
+
+    def ask(self, model):
+        body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4}
+        url = f"http://127.0.0.1:{self.port}/v1/chat/completions"
+        words = ["curl", "-sS", "--max-time", "60", url, "-d", json.dumps(body)]
+        answer = json.loads(self.rig.run(*words).stdout)
+        assert answer["choices"][0]["message"]["content"]
+
+    def pid(self, name):
+        unit = f"llmdecl-{name}.service"
+        return self.rig.run("systemctl", "show", "-p", "MainPID", "--value", unit).stdout.strip()
+
+    def models(self):
+        status = json.loads(self.verb("status", "--json").stdout)
+        return {model["name"]: model for model in status["models"]}
+
+
+@pytest.fixture(scope="module")
+def machine(rig, llama_server, smollm2, free_port):
+    """Applied, with both models loaded."""
+    machine = Machine(rig, llama_server, smollm2, free_port)
+    machine.verb("apply", "--yes")
+    machine.ask("first")
+    machine.ask("two")
+    return machine
+
+
+@pytest.fixture(scope="module")
+def free_port():
+    """A port of loopback that nobody has now."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_an_edit_restarts_what_it_must(machine):
+    """An alias reloads the router; a model's key restarts that model; nothing else moves."""
+    before = {name: machine.pid(name) for name in ("router", "model-one", "model-two")}
+    assert "0" not in before.values()
+    machine.apply('aliases = ["first"]', 'aliases = ["first", "again"]')
+    assert before == {name: machine.pid(name) for name in before}
+    machine.ask("again")
+    machine.apply("[models.two]\n", "[models.two]\nctx-size = 256\n")
+    after = {name: machine.pid(name) for name in before}
+    assert {"model-two"} == {name for name in before if after[name] != before[name]}
+    machine.ask("two")
+
+
+def test_models_outlive_their_router(machine):
+    """A router that is killed comes back, and takes over what runs."""
+    router, model = machine.pid("router"), machine.pid("model-one")
+    machine.rig.run("systemctl", "kill", "--signal=KILL", "llmdecl-router.service")
+    machine.rig.until(lambda: machine.pid("router") not in ("0", router))
+    machine.rig.until(lambda: machine.verb("status", check=False).returncode == 0)
+    machine.rig.until(lambda: machine.models()["one"]["adopted"])
+    assert model == machine.pid("model-one")
+    machine.ask("one")
+
+
+def test_a_killed_model_answers_again(machine):
+    """The next request starts it anew."""
+    model = machine.pid("model-one")
+    machine.rig.run("systemctl", "kill", "--signal=KILL", "llmdecl-model-one.service")
+    machine.rig.until(lambda: machine.pid("model-one") == "0")
+    machine.ask("one")
+    assert machine.pid("model-one") not in ("0", model)
+
+
+CONFINED = """
+import os, socket, sys
+def fails(what):
+    try:
+        what()
+    except OSError:
+        return True
+    return False
+def tcp():
+    socket.create_connection(("127.0.0.1", int(sys.argv[1])), 2)
+print([
+    fails(tcp),
+    fails(lambda: os.listdir("/home")) or not os.listdir("/home"),
+    fails(lambda: os.listdir("/root")) or not os.listdir("/root"),
+    fails(lambda: open("/var/lib/llmdecl/x", "w")),
+    fails(lambda: open("/srv/x", "w")),
+    fails(lambda: open("/etc/x", "w")),
+    fails(lambda: open("/dev/kmsg")),
+    not fails(lambda: open(os.environ["RUNTIME_DIRECTORY"] + "/x", "w")),
+])
+"""
+
+
+def test_a_model_is_confined(machine):
+    """A program in a model's unit opens no TCP, reads no home and writes only into its folders."""
+    unit = machine.rig.run("cat", "/etc/systemd/system/llmdecl-model-one.service").stdout
+    lines = [
+        line
+        for line in unit.splitlines()
+        if not line.startswith(("Exec", "RuntimeDirectory=", "Type=", "X-"))
+    ]
+    lines += ["RuntimeDirectory=llmdecl/probe", "Type=oneshot", "StandardOutput=journal"]
+    lines += [f"ExecStart=/usr/bin/python3 /srv/rig/confined.py {machine.port}"]
+    (machine.rig.share / "confined.py").write_text(CONFINED)
+    machine.rig.run("mkdir", "-p", "/home/somebody/secret")
+    machine.rig.write("/run/systemd/system/probe.service", "\n".join(lines) + "\n")
+    machine.rig.run("systemctl", "daemon-reload")
+    machine.rig.run("systemctl", "start", "probe.service")
+    said = machine.rig.run("journalctl", "-u", "probe", "-o", "cat", "--no-pager").stdout
+    assert f"{[True] * 8}" in said
+
+
+def test_the_router_may_do_just_that(machine):
+    """Its account starts and stops the models' units, and no other unit, and makes none."""
+
+    def as_account(*words):
+        command = ("runuser", "-u", "llmdecl", "--", *words)
+        return machine.rig.run(*command, check=False).returncode
+
+    ask = ("systemctl", "--no-ask-password")
+    assert 0 == as_account(*ask, "restart", "llmdecl-model-two.service")
+    for verb in ("stop", "restart"):
+        assert 0 != as_account(*ask, verb, "llmdecl-router.service")
+        assert 0 != as_account(*ask, verb, "dbus.service")
+    assert 0 != as_account(*ask, "kill", "llmdecl-model-two.service")
+    assert 0 != as_account(*ask, "daemon-reload")
+    assert 0 != as_account(*ask, "set-property", "llmdecl-model-two.service", "CPUWeight=1")
+    new = ("systemd-run", "--no-ask-password")
+    assert 0 != as_account(*new, "--unit=llmdecl-model-three", "/usr/bin/true")
+    machine.rig.run("systemctl", "stop", "llmdecl-model-two.service")
+    assert 0 != as_account(*new, "--unit=llmdecl-model-two", "/usr/bin/true")
+
+
+def test_back_and_down(machine):
+    """Rollback restores the generation before; down leaves nothing running and no unit."""
+    machine.apply("[models.one]\n", "[models.one]\nctx-size = 256\n")
+    machine.ask("one")
+    machine.verb("rollback", "--yes")
+    machine.ask("one")
+    said = machine.verb("logs", "one").stdout
+    assert "n_ctx" in said or "slots are idle" in said
+    machine.verb("down", "--yes")
+    left = machine.rig.run("sh", "-c", "ls /etc/systemd/system | grep llmdecl", check=False)
+    assert "" == left.stdout
+    running = machine.rig.run("systemctl", "list-units", "--no-legend", "llmdecl*.service").stdout
+    assert "running" not in running
