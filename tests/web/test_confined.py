@@ -7,6 +7,7 @@ import pytest
 
 from tests import confined
 from tests.store import supply_kit
+from tests.store.ollama_kit import OllamaStore, library
 from tests.web.hub_kit import model
 from tests.web.hugging_face import HuggingFace
 
@@ -54,6 +55,10 @@ engine = "wheel"
 source = "hf:o/tiny-GGUF/tiny.gguf"
 engine = "wheel"
 
+[models.ollama]
+source = "ollama:tiny"
+engine = "wheel"
+
 [endpoints.main]
 listen = "127.0.0.1:18080"
 """
@@ -74,6 +79,8 @@ def stack(site, tmp_path):
     HuggingFace(site).add("o/tiny-GGUF", {"tiny.gguf": model("Hub")})
     for name in ("stack", "state", "store", "cache", "tmp", "home"):
         (tmp_path / name).mkdir()
+    ollama = OllamaStore(tmp_path / "home" / ".ollama" / "models")
+    ollama.add(library("tiny"), [("model", model("Ollama"))])
     base = tmp_path / "stack"
     (base / "llmdecl.toml").write_text(SPEC.format(site=site.url))
     (base / "w-Q4_K_M.gguf").write_bytes(model("Local"))
@@ -117,11 +124,13 @@ def test_lock_and_fetch(stack, tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    assert "6 changes" in verb("lock")
+    home = {*(tmp_path / "home").rglob("*")}
+    assert "7 changes" in verb("lock")
     assert "all verified" in verb("fetch")
     (base / "llmdecl.lock").unlink()
     said = verb("gc")
     assert "entries removed" in said
     assert [*(tmp_path / "store" / "weights").iterdir()] == []
     assert [*(tmp_path / "tmp").iterdir()] == []
-    assert [*(tmp_path / "home").iterdir()] == []
+    assert [each.name for each in (tmp_path / "home").iterdir()] == [".ollama"]
+    assert {*(tmp_path / "home").rglob("*")} == home
