@@ -14,8 +14,9 @@ from llmdecl.facts.gguf_values import Passed
 from llmdecl.sources.ollama.formats import FORMATS
 from llmdecl.spec.schema import ModelSettings, Spec
 from llmdecl.store.layout import weights_file
+from llmdecl.store.missing import missing
 from llmdecl.store.store import read_digest
-from llmdecl.store.supply import fetch_stack, lock_stack, missing, stale
+from llmdecl.store.supply import fetch_stack, lock_stack, stale
 from llmdecl.values import to_json
 from tests.sources.test_ollama_formats import REFUSED
 from tests.web.ollama_registry import OllamaRegistry
