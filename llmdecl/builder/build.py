@@ -54,14 +54,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`differences` are of a check, in which `compared` files were compared."""
+    """`seconds` is None for one that was built before; `differences` are of a check, in which
+    `compared` files were compared."""
 
     folder: Path
-    built: bool
-    seconds: float
     manifest: Manifest | None
-    problems: tuple[Diagnostic, ...]
     log: Path
+    problems: tuple[Diagnostic, ...] = ()
+    seconds: float | None = None
     differences: tuple[Difference, ...] = ()
     compared: int = 0
 
@@ -117,8 +117,8 @@ class Builder:
         with self._store.guard(recipe.input_hash):
             problem = self.problem(recipe)
             if folder.is_dir() and problem is None:
-                return Outcome(folder, False, 0.0, read_manifest(folder), (), self.log(recipe))
-            damaged = ()
+                return Outcome(folder, read_manifest(folder), self.log(recipe))
+            damaged: tuple[Diagnostic, ...] = ()
             if problem is not None:
                 summary = f"`{order.item}` {problem}; it is built again"
                 damaged = (rules.BUILD_DAMAGED.at(order.address, summary),)
@@ -131,7 +131,7 @@ class Builder:
                 self._measure(order, made, place, seconds)
                 self._place(place, entry, folder)
         self._tell.finished()
-        return Outcome(folder, True, seconds, read_manifest(folder), problems, log)
+        return Outcome(folder, read_manifest(folder), log, problems, seconds)
 
     def check(self, order: Order) -> Outcome:
         """Build twice, of two copies of the tree at different paths, and compare every file.
@@ -154,7 +154,7 @@ class Builder:
         self._tell.finished()
         manifest = read_manifest(folder)
         taken = time.monotonic() - began
-        return Outcome(folder, True, taken, manifest, problems, log, differences, compared)
+        return Outcome(folder, manifest, log, problems, taken, differences, compared)
 
     # steps
 
@@ -220,9 +220,7 @@ class Builder:
     def _place(self, place: Site, entry: Path, folder: Path) -> None:
         self._store.add_built(entry, folder, place.work)
 
-    def _measure(
-        self, order: Order, made: steps.Configured, place: Site, seconds: float
-    ) -> None:
+    def _measure(self, order: Order, made: steps.Configured, place: Site, seconds: float) -> None:
         used = sum(path.lstat().st_size for path in place.work.rglob("*") if not path.is_dir())
         keep_timing(
             self._cache,
@@ -244,9 +242,7 @@ class Builder:
         return path
 
     @staticmethod
-    def _warnings(
-        order: Order, place: Site, made: steps.Configured
-    ) -> Iterator[Diagnostic]:
+    def _warnings(order: Order, place: Site, made: steps.Configured) -> Iterator[Diagnostic]:
         for tool in made.absent:
             summary = f"`{order.item}` has no `{tool}` in this version or with these options"
             yield rules.TOOL_ABSENT.at(order.address, summary)

@@ -1,5 +1,6 @@
 """Two builds, file by file."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 from llmdecl.store.built import MANIFEST, BuiltFile, list_files
 
 CHUNK = 1 << 20
-SHOWN = 48
+SHOWN = 100
+_TEXT = re.compile(rb"[ -~]{8,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ def compare(first: Path, second: Path) -> tuple[tuple[Difference, ...], int]:
         how = _how(first, second, one.get(path), other.get(path))
         if how is not None:
             found.append(Difference(path, how))
+    if len(found) > 1:  # the manifest has every file's digest
+        found = [each for each in found if each.path != MANIFEST]
     return tuple(found), len(paths)
 
 
@@ -50,29 +54,23 @@ def _how(first: Path, second: Path, one: BuiltFile | None, other: BuiltFile | No
 
 
 def _first_difference(first: Path, second: Path) -> str | None:
-    """Where two files differ first, with the text around it when it is text."""
+    """Texts that only one of two files has, else where they differ first."""
     with first.open("rb") as one, second.open("rb") as other:
         offset = 0
-        while True:
-            left, right = one.read(CHUNK), other.read(CHUNK)
-            if left == right:
-                if not left:
-                    return None
-                offset += len(left)
-                continue
-            pairs = enumerate(zip(left, right, strict=False))
-            at = next((i for i, (a, b) in pairs if a != b), min(len(left), len(right)))
-            words = " and ".join(f"`{_text(side, at)}`" for side in (left, right))
-            return f"differs first at byte {offset + at}: {words}"
+        while (left := one.read(CHUNK)) == (right := other.read(CHUNK)):
+            if not left:
+                return None
+            offset += len(left)
+    pairs = enumerate(zip(left, right, strict=False))
+    at = next((i for i, (a, b) in pairs if a != b), min(len(left), len(right)))
+    one_has, other_has = _texts(first), _texts(second)
+    shown = [
+        f"`{min(alone)[:SHOWN].decode()}` only in the {which}"
+        for alone, which in ((one_has - other_has, "first"), (other_has - one_has, "second"))
+        if alone
+    ]
+    return "; ".join((f"differs from byte {offset + at} on", *shown))
 
 
-def _text(data: bytes, at: int) -> str:
-    """The printable text around a byte, from its beginning, or the bytes themselves."""
-    start = at
-    while start > max(0, at - SHOWN) and 32 <= data[start - 1] < 127:
-        start -= 1
-    end = at
-    while end < min(len(data), at + SHOWN) and 32 <= data[end] < 127:
-        end += 1
-    text = data[start:end]
-    return text.decode("ascii") if len(text) >= 4 else data[at : at + 8].hex(" ")
+def _texts(path: Path) -> frozenset[bytes]:
+    return frozenset(_TEXT.findall(path.read_bytes()))

@@ -52,7 +52,7 @@ def checked(result: int, what: str) -> None:
 
 
 def mount(source: str, target: str, kind: str | None, flags: int) -> None:
-    """mount(2)."""
+    """What mount(2) does."""
     words = (source.encode(), target.encode(), kind.encode() if kind else None)
     checked(libc.mount(*words, ctypes.c_ulong(flags), None), f"mount {target}")
 
@@ -104,8 +104,8 @@ def new_root(root: str, binds: list[list[str]]) -> None:
     os.chdir(FIXED)
 
 
-def main() -> int:
-    """Enclose and become the program; `REFUSED` when that is not possible."""
+def main() -> None:
+    """Enclose and become the program; ends with `REFUSED` when that is not possible."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--root")
     parser.add_argument("--bind", nargs=2, action="append", default=[])
@@ -114,16 +114,16 @@ def main() -> int:
     given = parser.parse_args()
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != given.parent:
-        return REFUSED
+        sys.exit(REFUSED)
     try:
         if given.root:
             own_namespaces()
             new_root(given.root, given.bind)
     except OSError as error:
         print(error.strerror or error, file=sys.stderr)  # noqa: T201  # a program of its own
-        return REFUSED
+        sys.exit(REFUSED)
     os.execvp(given.argv[0], given.argv)  # noqa: S606  # no shell is meant
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -117,7 +117,9 @@ def core_seconds(objects: Mapping[str, int], architectures: int) -> float:
 
 def default_jobs(recipe: BuildRecipe) -> int:
     """By cores, and by what memory is free: a compiler that is killed helps nobody."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     need = max([3 * GIB // 2, *(JOB_BYTES.get(each, 0) for each in recipe.backends)])
     with suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/meminfo").read_text().splitlines():

@@ -41,6 +41,11 @@ def compiled_object(line: str) -> str | None:
 
 
 def count_objects(lines: Iterable[str]) -> Mapping[str, int]:
-    """Objects by language (`C`, `CXX`, `CUDA`, ...) in the output of a dry run; sorted."""
-    found = Counter(match["language"] for line in lines if (match := _COMPILES.search(line)))
-    return dict(sorted(found.items()))
+    """Objects by language (`C`, `CXX`, `CUDA`, ...) in the output of a dry run; sorted.
+
+    make speaks of an object again for every target that it is part of.
+    """
+    found = {
+        (match["language"], match["path"]) for line in lines if (match := _COMPILES.search(line))
+    }
+    return dict(sorted(Counter(language for language, _ in found).items()))

@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +14,16 @@ KEPT_LINES = 20
 
 
 class ProgramFailed(Exception):  # noqa: N818  # becomes a diagnostic of the step that it was in
-    """A program ended with a status that is not 0; `last` are its last lines."""
+    """A program ended with a status that is not 0, after these lines."""
 
-    def __init__(self, status: int, last: tuple[str, ...]) -> None:
+    def __init__(self, status: int, lines: list[str]) -> None:
         super().__init__(f"status {status}")
-        self.status, self.last = status, last
+        self.status, self.lines = status, lines
+
+    @property
+    def last(self) -> list[str]:
+        """What a diagnostic shows of them."""
+        return [line for line in self.lines if line.strip()][-KEPT_LINES:]
 
 
 def run(
@@ -27,10 +31,10 @@ def run(
 ) -> list[str]:
     """Run it to its end; its lines, which go to `log` too. Raises ProgramFailed."""
     lines: list[str] = []
-    last: deque[str] = deque(maxlen=KEPT_LINES)
     passed = () if site.owner is None else (site.owner,)
     with log.open("a", encoding="utf-8", errors="replace") as file:
         file.write(f"$ {' '.join(words)}\n")
+        file.flush()
         child = subprocess.Popen(
             site.argv(*words),
             stdin=subprocess.DEVNULL,
@@ -52,7 +56,6 @@ def run(
                 file.write(f"{text}\n")
                 file.flush()
                 lines.append(text)
-                last.append(text)
                 watch(text)
             status = child.wait()
         finally:
@@ -62,5 +65,5 @@ def run(
             if child.stdout is not None:
                 child.stdout.close()
     if status:
-        raise ProgramFailed(status, tuple(last))
+        raise ProgramFailed(status, lines)
     return lines

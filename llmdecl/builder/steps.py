@@ -74,14 +74,28 @@ def configure(
         found, absent = resolve(_target(line) for line in targets)
         if "llama-server" not in found:
             raise Failure(
-                NO_SERVER.at(address, f"the tree of `{recipe.archive.origin}` builds no llama-server"),
+                NO_SERVER.at(
+                    address, f"the tree of `{recipe.archive.origin}` builds no llama-server"
+                ),
                 status=3,
             )
-        dry = running.run(site, *make, "--target", *found.values(), "--", "-n", log=log)
+        dry = _dry_run(site, *make, "--target", *found.values(), "--", "-n", log=log)
     except ProgramFailed as failed:
         raise _failure(CONFIGURE_FAILED, address, "CMake refused the recipe", failed, log) from None
     compilers = toolchain.compilers(site.build, site.environment(), recipe.backends)
     return Configured(found, absent, count_objects(dry), compilers)
+
+
+def _dry_run(site: Site, *words: str, log: Path) -> list[str]:
+    """What would be done. make misses the libraries that it did not make, and ends with 2."""
+    try:
+        return running.run(site, *words, *(() if _is_ninja(site) else ("-k",)), log=log)
+    except ProgramFailed as failed:
+        return failed.lines
+
+
+def _is_ninja(site: Site) -> bool:
+    return (site.build / "build.ninja").is_file()
 
 
 def _target(line: str) -> str:
@@ -161,9 +175,7 @@ def flush(paths: Iterable[Path]) -> None:
             os.close(descriptor)
 
 
-def manifest_of(
-    recipe: BuildRecipe, configured: Configured, site: Site, entry: Path
-) -> Manifest:
+def manifest_of(recipe: BuildRecipe, configured: Configured, site: Site, entry: Path) -> Manifest:
     """What it was built of and with, and every file."""
     archive = recipe.archive
     return Manifest(
@@ -188,5 +200,5 @@ def manifest_of(
 
 
 def _failure(rule: Rule, address: str, what: str, failed: ProgramFailed, log: Path) -> Failure:
-    notes = [*(line for line in failed.last if line.strip()), f"log: {log}"]
+    notes = [*failed.last, f"log: {log}"]
     return Failure(rule.at(address, f"{what}: status {failed.status}", notes=notes), status=3)

@@ -47,12 +47,15 @@ def _missing(address: str, path: str | None) -> Iterator[Diagnostic]:
             yield TOOL_MISSING.at(address, summary, notes=[f"Debian: apt install {package}"])
 
 
-def compilers(build: Path, environment: Mapping[str, str], backends: Sequence[str]) -> dict[str, str]:
+def compilers(
+    build: Path, environment: Mapping[str, str], backends: Sequence[str]
+) -> dict[str, str]:
     """What CMake found, by language, and the programs beside it whose version matters."""
     found: dict[str, str] = {}
     for path in sorted((build / "CMakeFiles").glob("*/CMake*Compiler.cmake")):
         said = {
-            (match["of"], match["what"]): match["is"] for match in _COMPILER.finditer(path.read_text())
+            (match["of"], match["what"]): match["is"]
+            for match in _COMPILER.finditer(path.read_text())
         }
         language = path.name.removeprefix("CMake").removesuffix("Compiler.cmake")
         identity, version = said.get((language, "ID"), ""), said.get((language, "VERSION"), "")

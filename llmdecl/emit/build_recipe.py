@@ -103,7 +103,8 @@ SCRIPT = Template(r"""#!/bin/sh
 set -eu
 umask 022
 export $environment
-unset CFLAGS CXXFLAGS CPPFLAGS LDFLAGS CUDAFLAGS NVCC_APPEND_FLAGS NVCC_PREPEND_FLAGS HIPFLAGS DESTDIR CMAKE_GENERATOR || :
+unset CFLAGS CXXFLAGS CPPFLAGS LDFLAGS CUDAFLAGS HIPFLAGS DESTDIR CMAKE_GENERATOR || :
+unset NVCC_APPEND_FLAGS NVCC_PREPEND_FLAGS || :
 
 sha256=$sha256
 root=$root
@@ -220,7 +221,8 @@ COPY $copied
 RUN sh /recipe/build.sh -w /llmdecl /recipe/archive /opt/llama.cpp
 
 FROM $${RUN_IMAGE}
-RUN apt-get update && apt-get install -y --no-install-recommends $libraries && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends $libraries \
+ && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/llama.cpp /opt/llama.cpp
 ENTRYPOINT ["/opt/llama.cpp/bin/$server"]
 """)
@@ -245,4 +247,3 @@ def containerfile(recipe: BuildRecipe) -> str:
         libraries=" ".join(libraries),
         server=TOOLS["llama-server"][0],
     )
-

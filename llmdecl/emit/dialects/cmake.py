@@ -21,7 +21,7 @@ def refused_name(name: str) -> bool:
 
 def entry(name: str, value: str) -> str:
     """One cache entry; ON and OFF are what CMake calls BOOL."""
-    return f"set({name} {quote(value)} CACHE {kind(value)} \"\")"
+    return f'set({name} {quote(value)} CACHE {kind(value)} "")'
 
 
 def kind(value: str) -> str:

@@ -65,8 +65,7 @@ def flags(recipe: BuildRecipe, source: str, build: str) -> Mapping[str, str]:
     found = {}
     for language in languages:
         words = [
-            f'"{COMPILERS[language].format(f"-ffile-prefix-map={old}={new}")}"'
-            for old, new in maps
+            f'"{COMPILERS[language].format(f"-ffile-prefix-map={old}={new}")}"' for old, new in maps
         ]
         name = f"CMAKE_{language}_FLAGS"
         found[name] = _joined(recipe.options.get(name), *words)
