@@ -52,7 +52,7 @@ def checked(result: int, what: str) -> None:
 
 
 def mount(source: str, target: str, kind: str | None, flags: int) -> None:
-    """What mount(2) does."""
+    """One mount; see the manual's section 2."""
     words = (source.encode(), target.encode(), kind.encode() if kind else None)
     checked(libc.mount(*words, ctypes.c_ulong(flags), None), f"mount {target}")
 

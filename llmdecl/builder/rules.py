@@ -80,7 +80,7 @@ NOT_BUILT_HERE = Rule(
 )
 UNKNOWN_ENGINE = Rule(
     "LD711",
-    "unknown-engine",
+    "no-such-engine",
     Severity.ERROR,
     """The spec has no engine of this name, or it has several and none was named. `llmdecl engine
 list` shows them.""",

@@ -56,6 +56,14 @@ def _unwritable(plan: Plan) -> Iterator[Diagnostic]:
             if problem is not None:
                 summary = f"`{model.name}` has {problem} in {alias!r}, which {whose} can't carry"
                 yield UNWRITABLE.at(f"{model.address}.aliases", summary)
+    yield from _unwritable_recipes(plan)
+    problem = supervisord_text.refused(plan.router.path or "")
+    if problem is not None:
+        yield UNWRITABLE.at("router.path", f"the path has {problem}, which supervisord can't carry")
+
+
+def _unwritable_recipes(plan: Plan) -> Iterator[Diagnostic]:
+    """Texts of recipes that CMake or Nix can't carry."""
     for engine in plan.engines:
         for text in nix_overlay.texts(engine.recipe) if engine.recipe else ():
             problem = nix_text.refused(text)
@@ -65,9 +73,6 @@ def _unwritable(plan: Plan) -> Iterator[Diagnostic]:
         for name, problem in build_recipe.refused(engine.recipe) if engine.recipe else ():
             summary = f"option `{name}` of `{engine.name}` {problem}, so CMake can't be given it"
             yield UNWRITABLE.at(f"engines.{engine.name}.options", summary)
-    problem = supervisord_text.refused(plan.router.path or "")
-    if problem is not None:
-        yield UNWRITABLE.at("router.path", f"the path has {problem}, which supervisord can't carry")
 
 
 def _words(model: ModelPlan) -> Iterator[tuple[str, str]]:
