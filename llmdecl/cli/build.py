@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llmdecl.cli.context import SPEC_NAMES, find_spec, folder_options, load_lock, load_valid_spec
+from llmdecl.cli.context import (
+    SPEC_NAMES,
+    find_spec,
+    folder_options,
+    load_lock,
+    load_valid_spec,
+    lock_path,
+)
 from llmdecl.paths import Folders
 
 if TYPE_CHECKING:
@@ -47,10 +54,12 @@ def command(
     """
     from llmdecl.cli.building import bring_source, works
     from llmdecl.cli.views.build import show_nothing, show_price
+    from llmdecl.store.roots import register
 
     path, names = _split(words)
     valid = load_valid_spec(path)[1]
     lock = load_lock(path)
+    register(where.store, lock_path(path))
     found = works(valid, lock, where, names, jobs)
     if not found:
         show_nothing(path)
