@@ -61,8 +61,8 @@ class Repository:
 
 
 def is_remote(text: str) -> bool:
-    """Whether it is a source that can be looked at over the network."""
-    return text.startswith(("hf:", "https:", "http:"))
+    """Whether it is a source that can be looked at over the network, or in Ollama's store."""
+    return text.startswith(("hf:", "https:", "http:", "ollama:"))
 
 
 def open_repository(
