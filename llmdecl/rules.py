@@ -5,6 +5,7 @@ building engines, LD9xx command line."""
 from collections.abc import Mapping
 
 from llmdecl.activate import rules as activate
+from llmdecl.builder import rules as builder
 from llmdecl.cli import rules as cli
 from llmdecl.diagnostics import Rule, rule_table
 from llmdecl.emit import rules as emit
@@ -21,6 +22,7 @@ RULES: Mapping[str, Rule] = rule_table(
     *store.RULES,
     *emit.RULES,
     *engines.RULES,
+    *builder.RULES,
     *activate.RULES,
     *cli.RULES,
 )

@@ -8,7 +8,7 @@ from llmdecl.activate.diff_fields import field_change
 from llmdecl.activate.diff_models import model_changes
 from llmdecl.activate.drift import drift
 from llmdecl.activate.effects import Effect
-from llmdecl.activate.live import ROUTER_FILES, Live, Version
+from llmdecl.activate.live import ENGINE_FILES, ROUTER_FILES, Live, Version
 from llmdecl.activate.phrases import RELOADS, RESTARTS_ROUTER, SHRINKS
 from llmdecl.plan.model import Budget, EndpointPlan, Plan, RouterPlan
 from llmdecl.spec.address import address as address_of
@@ -174,8 +174,8 @@ def _texts(current: Version, planned: Version, known: list[Change]) -> Iterator[
             consequence = f"restarts model {name} after draining"
         elif path.startswith("systemd/") and not known:
             consequence = "is installed; restarts the router if it is the router's"
-        elif known:
-            continue  # router.json follows from the plan
+        elif known or path.startswith(ENGINE_FILES):
+            continue  # router.json follows from the plan, and nothing reads how engines are built
         yield Change(
             symbol=Symbol.EDIT,
             address=address,

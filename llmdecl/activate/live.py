@@ -16,6 +16,9 @@ MODEL_PROGRAM = "model-"
 ROUTER_PROGRAM = "router"
 
 
+ENGINE_FILES = "engines/"
+"""How engines are built: for people, read by nothing that runs."""
+
 ROUTER_FILES = {"llmdecl": "router.json", "llama-swap": "llama-swap.yaml"}
 """What a router reads, by its kind."""
 

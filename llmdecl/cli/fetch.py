@@ -19,31 +19,40 @@ from llmdecl.paths import Folders
 @click.command(name="fetch")
 @spec_argument
 @click.option("--dry-run", is_flag=True, help="Only say what would be brought, with sizes.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help="Only a model with all its files, an engine, or a source. May be repeated.",
+)
 @folder_options
-def command(spec: Path | None, *, dry_run: bool, where: Folders) -> int:
+def command(spec: Path | None, *, dry_run: bool, only: tuple[str, ...], where: Folders) -> int:
     """Bring what `llmdecl.lock` names into the store, and verify what is there.
 
     Every file is compared with its SHA-256. Local files are linked, never copied. What was
-    verified stays after a failure; a download that was cut off starts again, because pip does
-    not resume across runs.
+    verified stays after a failure, and a download that was cut off goes on where it was; only
+    pip's start again. Engines of provider `source` are built by `llmdecl build`.
     """
     from llmdecl.cli.views.lock import show_fetched, show_missing
     from llmdecl.cli.views.progress import progress_view
     from llmdecl.spec.load import place
+    from llmdecl.store.missing import free_bytes, missing
     from llmdecl.store.roots import register
     from llmdecl.store.sharing import in_use
-    from llmdecl.store.supply import fetch_stack, missing
+    from llmdecl.store.supply import fetch_stack
 
     path = find_spec(spec)
     loaded, valid = load_valid_spec(path)
     lock = load_lock(path)
     if dry_run:
-        show_missing(missing(valid, lock, where))
+        show_missing(missing(valid, lock, where, only), free_bytes(where.store))
         return 0
-    before = missing(valid, lock, where)
+    before = missing(valid, lock, where, only)
     register(where.store, lock_path(path))
     with in_use(where.store), progress_view() as progress:
-        found = fetch_stack(valid, lock, path.parent.absolute(), where, progress=progress)
+        found = fetch_stack(
+            valid, lock, path.parent.absolute(), where, only=only, progress=progress
+        )
     found = place((*loaded.diagnostics, *found), loaded.source)
     if has_errors(found):
         raise Failure(*found)

@@ -45,10 +45,10 @@ def command(
 
     FILE is a GGUF file; SPEC a spec or its folder, by default the one here, whose models are shown
     with their own settings beside its permanent residents. SOURCE is `hf:OWNER/REPO[@REVISION]`,
-    whose quantizations are shown as their headers are read there, a few megabytes, or
-    `https://...`. Quantizations with `~` are not here, or were not read: their sizes are worked
-    out as llama-quantize chooses types. Every cell is planned as `llmdecl plan` does it, the
-    margins kept free.
+    whose quantizations are shown as their headers are read there, a few megabytes, `https://...`
+    or `ollama:NAME[:TAG]`. Quantizations with `~` are not here, or were not read: their sizes are
+    worked out as llama-quantize chooses types. Every cell is planned as `llmdecl plan` does it,
+    the margins kept free.
     """
     from llmdecl.cli.fitting import fitted
     from llmdecl.cli.views.fit import show_fit, show_fit_json

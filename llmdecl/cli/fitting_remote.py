@@ -9,8 +9,9 @@ from llmdecl.engines.llama_cpp.quantize import FILE_TYPES
 from llmdecl.facts.gguf import Read
 from llmdecl.facts.model import GgufFacts, OtherWeights
 from llmdecl.paths import Folders
-from llmdecl.sources.reference import HfReference, HttpsReference
+from llmdecl.sources.reference import HfReference, HttpsReference, OllamaReference
 from llmdecl.sources.rules import NOT_READ
+from llmdecl.store.suppliers.ollama import peek
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ def remote_model(text: str, where: Folders) -> OneModel:
     """The model that a source is, and of a repository its other quantizations; a Failure without
     a header."""
     reference = remote_reference(text)
+    if isinstance(reference, OllamaReference):
+        read = peek(text, reference)
+        return OneModel(text, text, _sound(read), (), read[1])
     if isinstance(reference, HttpsReference):
         return _file(text, reference, where)
     return _repository(reference, where)

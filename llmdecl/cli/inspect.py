@@ -23,8 +23,8 @@ def command(
 ) -> int:
     """Show a GGUF header; any part of a split model shows the whole.
 
-    SOURCE is `hf:OWNER/REPO[@REVISION][/FILE]` or `https://...`: the header is read where it is, a
-    few megabytes.
+    SOURCE is `hf:OWNER/REPO[@REVISION][/FILE]`, `https://...` or `ollama:NAME[:TAG]`: the header is
+    read where it is, a few megabytes.
     """
     from llmdecl.cli.views.gguf import show_gguf, show_gguf_json
     from llmdecl.facts.gguf import read_gguf
@@ -54,9 +54,13 @@ def _remote(text: str, quantization: str | None, where: Folders) -> Looked:
     from llmdecl.cli.remote import remote_reference
     from llmdecl.sources.http.web import Web
     from llmdecl.sources.peek import open_repository, peek_https, peek_hub
-    from llmdecl.sources.reference import HttpsReference
+    from llmdecl.sources.reference import HttpsReference, OllamaReference
+    from llmdecl.store.suppliers.ollama import peek as peek_ollama
 
     reference, web = remote_reference(text), Web()
+    if isinstance(reference, OllamaReference):
+        facts, found = peek_ollama(text, reference)
+        return text, facts, found
     if isinstance(reference, HttpsReference):
         name, (facts, found) = peek_https(web, reference, where.cache)
         return name, facts, found

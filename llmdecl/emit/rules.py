@@ -8,8 +8,9 @@ UNWRITABLE = Rule(
     Severity.ERROR,
     """A value holds a character that the manager's configuration can't carry, however it is
 quoted: for supervisord a carriage return, a NUL, or half of a surrogate pair; for llama-swap
-a NUL, half of a surrogate pair, and outside of commands what looks like `${a_macro}`. Remove it; a
-line break is written as a newline.""",
+a NUL, half of a surrogate pair, and outside of commands what looks like `${a_macro}`; for CMake's
+options any control character, and in names anything but letters, digits and `_`. Remove it; a line
+break is written as a newline.""",
 )
 NO_TCP_ENDPOINT = Rule(
     "LD502",

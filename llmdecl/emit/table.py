@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from llmdecl.diagnostics import Diagnostic, has_errors
-from llmdecl.emit import llama_swap, nix_overlay, router, supervisord, systemd
+from llmdecl.emit import build_recipe, llama_swap, nix_overlay, router, supervisord, systemd
 from llmdecl.emit.artefact import ArtefactSet
 from llmdecl.emit.dialects import llama_swap as llama_swap_text
 from llmdecl.emit.dialects import nix as nix_text
@@ -16,13 +16,18 @@ from llmdecl.plan.model import ModelPlan, Plan
 Emitter = Callable[[Plan], ArtefactSet]
 
 EMITTERS: Mapping[str, Emitter] = {
+    "build-recipe": build_recipe.emit,
     "llama-swap": llama_swap.emit,
     "llmdecl": router.emit,
+    "nix-overlay": nix_overlay.emit,
     "supervisord": supervisord.emit,
     "systemd": systemd.emit_system,
     "systemd-user": systemd.emit_user,
 }
-"""By what the spec calls them: kinds of router and of manager."""
+"""By what the spec calls them: kinds of router and of manager; and what engines have."""
+
+OF_ENGINES = ("build-recipe", "nix-overlay")
+"""Written in every stack, for the engines that have them."""
 
 
 REFUSED: Mapping[str, Callable[[str], str | None]] = {
@@ -41,8 +46,8 @@ def emit_plan(plan: Plan) -> tuple[ArtefactSet, tuple[Diagnostic, ...]]:
     if has_errors(problems):
         return (), problems
     targets = (plan.router.kind, plan.manager) if plan.router.runs else (plan.router.kind,)
+    targets = (*targets, *OF_ENGINES)
     artefacts = [artefact for target in targets for artefact in EMITTERS[target](plan)]
-    artefacts += nix_overlay.emit(plan)
     return tuple(sorted(artefacts, key=lambda artefact: artefact.path)), problems
 
 
@@ -62,16 +67,24 @@ def _unwritable(plan: Plan) -> Iterator[Diagnostic]:
             if problem is not None:
                 summary = f"`{model.name}` has {problem} in {alias!r}, which {whose} can't carry"
                 yield UNWRITABLE.at(f"{model.address}.aliases", summary)
+    yield from _unwritable_recipes(plan)
+    problem = REFUSED[plan.manager](plan.router.path or "")
+    if problem is not None:
+        summary = f"the path has {problem}, which {plan.manager} can't carry"
+        yield UNWRITABLE.at("router.path", summary)
+
+
+def _unwritable_recipes(plan: Plan) -> Iterator[Diagnostic]:
+    """Texts of recipes that CMake or Nix can't carry."""
     for engine in plan.engines:
         for text in nix_overlay.texts(engine.recipe) if engine.recipe else ():
             problem = nix_text.refused(text)
             if problem is not None:
                 summary = f"`{engine.name}` has {problem} in {text!r}, which Nix can't carry"
                 yield UNWRITABLE.at(f"engines.{engine.name}", summary)
-    problem = REFUSED[plan.manager](plan.router.path or "")
-    if problem is not None:
-        summary = f"the path has {problem}, which {plan.manager} can't carry"
-        yield UNWRITABLE.at("router.path", summary)
+        for name, problem in build_recipe.refused(engine.recipe) if engine.recipe else ():
+            summary = f"option `{name}` of `{engine.name}` {problem}, so CMake can't be given it"
+            yield UNWRITABLE.at(f"engines.{engine.name}.options", summary)
 
 
 def _words(model: ModelPlan) -> Iterator[tuple[str, str]]:

@@ -102,3 +102,23 @@ class _Entry(Value, kw_only=True, frozen=True):
     schema: int
     key: str
     value: msgspec.Raw
+
+
+def outdated(folder: Path) -> tuple[Path, ...]:
+    """Entries below the cache `folder` that nobody can use again: of files gone or changed."""
+    return tuple(path for path in sorted((folder / "facts").glob("*/*.json")) if _is_outdated(path))
+
+
+def _is_outdated(path: Path) -> bool:
+    try:
+        entry = from_json(path.read_bytes(), _Entry)
+    except (OSError, ValueError):
+        return True
+    try:
+        key = from_json(entry.key, tuple[Identity, ...])
+    except ValueError:
+        return False  # of something else than files
+    try:
+        return any(identity(Path(each.path)) != each for each in key)
+    except OSError:
+        return True

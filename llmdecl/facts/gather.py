@@ -9,6 +9,7 @@ from llmdecl.facts.digest import file_sha256
 from llmdecl.facts.engine import list_devices, probe_engine
 from llmdecl.facts.gguf import read_gguf
 from llmdecl.facts.hardware import look
+from llmdecl.facts.hub_others import known_others
 from llmdecl.facts.measured import read_measured
 from llmdecl.facts.model import EngineFacts, Facts, Presence, WeightsFacts
 from llmdecl.facts.siblings import others_beside
@@ -152,7 +153,8 @@ def _weights(
         return missing, ()
     names = weights_files(locked.digest, len(locked.files))
     # what the store holds was verified when it came in; its size tells whether it is whole
-    return _locked_files(want, locked, [folders.store / name for name in names], None)
+    facts, problems = _locked_files(want, locked, [folders.store / name for name in names], None)
+    return facts.replace(others=known_others(locked, folders.cache)), problems
 
 
 def _no_file(want: WantedSource, locked: LockedWeights) -> WeightsFacts:

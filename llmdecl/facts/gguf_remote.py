@@ -47,8 +47,12 @@ class RemotePart:
 
 @dataclass(slots=True)
 class First:
-    """Where the values of a model's first header go, for `read_alike`."""
+    """Where the values of a model's first header go, for `read_alike`, when it is read.
 
+    With `needed` it is read even where its facts are known.
+    """
+
+    needed: bool = False
     kv: Mapping[str, KeyValue] | None = None
 
 
@@ -57,11 +61,11 @@ def read_gguf_remote(
 ) -> Read:
     """The facts of the model that `parts` are, in order and with names as llama.cpp wants them.
 
-    With a `cache` folder a second look at files with known digests reads nothing, but for one
-    whose values `first` is to have.
+    With a `cache` folder a second look at files with known digests reads nothing, unless the
+    values of `first` are needed.
     """
     kept, key = Cache(cache, "gguf-remote", CACHE_SCHEMA), _key(parts)
-    if first is None and key and (facts := kept.get(key, GgufFacts)):
+    if not (first and first.needed) and key and (facts := kept.get(key, GgufFacts)):
         return facts, ()
 
     def header_of(name: str) -> tuple[GgufHeader | None, tuple[Diagnostic, ...]]:
@@ -96,6 +100,9 @@ def read_alike(
     then makes no sense, or has other keys, there are no facts.
     """
     kept, key = Cache(cache, "gguf-alike", CACHE_SCHEMA), _key(parts)
+
+    if first.kv is None:
+        return None, ()
 
     def header_of(name: str) -> tuple[GgufHeader | None, tuple[Diagnostic, ...]]:
         window = _window(parts, name, OTHERS_AT_ONCE)

@@ -9,14 +9,15 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from llmdecl.diagnostics import Failure
 from llmdecl.sources.http.secret import Secret
 from llmdecl.sources.http.values import Source
-from llmdecl.sources.reference import HttpsReference
+from llmdecl.sources.reference import HttpsReference, is_safe_member
 from llmdecl.sources.rules import NETRC_UNREADABLE
 from llmdecl.store.layout import split_names
 
 
 def named_part(reference: HttpsReference) -> str:
-    """The name of the file that the spec names."""
-    return unquote(urlsplit(reference.url).path.rpartition("/")[2]).rpartition("/")[2] or "model"
+    """The name of the file that the spec names; `model.gguf` where the URL has none to write."""
+    name = unquote(urlsplit(reference.url).path.rpartition("/")[2])
+    return name if is_safe_member(name) and "/" not in name else "model.gguf"
 
 
 def part_urls(reference: HttpsReference) -> tuple[tuple[str, str], ...]:

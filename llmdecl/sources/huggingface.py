@@ -43,6 +43,8 @@ _REFUSED = (401, 403, 404)
 _PAGES = 200
 _PAGE_BYTES = 32 << 20
 _TOKEN_BYTES = 4096
+_TEXTS = 16
+_WORDS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Hub:
     ) -> Failure:
         """What an answer of 401, 403 or 404 means, by the server's own code for it."""
         code = headers.get("x-error-code", "")
-        said = "".join(c for c in headers.get("x-error-message", "") if c.isprintable())[:200]
+        said = clean(headers.get("x-error-message", ""))
         notes = [f"the server says: {said}"] if said else []
         name = f"`{reference.repository}`"
         if self.token:
@@ -270,10 +272,11 @@ def _license(card: Mapping[str, Any]) -> str | None:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    """One text or a list of them, cleaned: it comes from the publisher."""
+    """One text or a list of them, cleaned and few: they come from the publisher."""
     values = value if isinstance(value, list) else [value]
-    return tuple(
-        "".join(c for c in each if c.isprintable())[:200]
-        for each in values
-        if isinstance(each, str)
-    )
+    return tuple(clean(each) for each in values[:_TEXTS] if isinstance(each, str))
+
+
+def clean(text: str) -> str:
+    """Somebody else's words as a lock and a terminal may hold them."""
+    return "".join(each for each in text if each.isprintable())[:_WORDS]

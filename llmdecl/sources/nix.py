@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from llmdecl.diagnostics import Diagnostic, Failure, Rule
 from llmdecl.sources.pip import Stopped
@@ -96,11 +97,14 @@ class Nix:
         state: a git tree with changes in it has none."""
         words = ("nix", *FLAKES, "flake", "metadata", "--json", "--no-write-lock-file")
         said = self._json((*words, reference), reference)
-        url, locked = str(said["url"]), said.get("locked", {})
-        # of a folder only the content counts, not its time
-        url = re.sub(r"(?<=[?&])lastModified=\d+&?", "", url).rstrip("?&")
-        pinned = "narHash=" in url or locked.get("rev") is not None
-        return url, pinned
+        url, locked = str(said["url"]), said["locked"]
+        if locked["type"] == "path":
+            # Nix adds the folder's time, which is no content, and newer ones this machine's path
+            folder, _, query = reference.removeprefix("path:").partition("?")
+            given = (each for each in query.split("&") if each.startswith("dir="))
+            hashed = f"narHash={quote(locked['narHash'], safe='')}"
+            return f"path:{folder}?{'&'.join((*given, hashed))}", True
+        return url, "narHash=" in url or "rev" in locked
 
     def build_flake(self, reference: str) -> Built:
         """Have Nix's store hold the package; nothing is written beside the flake."""

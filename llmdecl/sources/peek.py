@@ -1,6 +1,7 @@
 """What a source on the network is, by its headers: nothing is brought or kept but facts."""
 
 import os
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,8 @@ class Repository:
 
 
 def is_remote(text: str) -> bool:
-    """Whether it is a source that can be looked at over the network."""
-    return text.startswith(("hf:", "https:", "http:"))
+    """Whether it is a source that can be looked at over the network, or in Ollama's store."""
+    return text.startswith(("hf:", "https:", "http:", "ollama:"))
 
 
 def open_repository(
@@ -118,39 +119,51 @@ def peek_all(repository: Repository, cache: Path | None) -> Quantizations:
     model are among neither.
     """
     address = repository.reference.source
-    web = repository.hub.web
     wanted = [offer for offer in repository.offers if offer is not repository.chosen]
-    parts = [repository.parts(offer, address) for offer in wanted]
-    known = [known_alike(each, cache) for each in parts]
-    first = First() if None in known else None
+    known = [known_alike(repository.parts(offer, address), cache) for offer in wanted]
+    first = First(needed=None in known)
     read = peek_hub(repository, cache, first)
-    gguf = read[0]
-    if gguf is None:
+    if read[0] is None:
         return Quantizations(read, (), ())
+    found = read_others(repository, wanted, first, cache)
+    others = same_models(repository, read[0], found)
+    return Quantizations(read, others, tuple(o for o, facts in found if facts is None))
+
+
+def read_others(
+    repository: Repository, wanted: Sequence[Offer], first: First, cache: Path | None
+) -> list[tuple[Offer, GgufFacts | None]]:
+    """Headers of further files with the vocabulary of the first; `None` where there is none."""
+    address, web = repository.reference.source, repository.hub.web
     limit = web.bytes_received + MOST_BYTES
 
-    def look(number: int) -> GgufFacts | None:
-        if known[number] is not None or first is None or web.bytes_received >= limit:
-            return known[number]
+    def look(offer: Offer) -> GgufFacts | None:
+        parts = repository.parts(offer, address)
+        if (facts := known_alike(parts, cache)) or web.bytes_received >= limit:
+            return facts
         try:
-            return read_alike(parts[number], first, address=address, cache=cache)[0]
+            return read_alike(parts, first, address=address, cache=cache)[0]
         except Failure:
             return None
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(look, range(len(wanted))))
-    pairs = list(zip(wanted, found, strict=True))
-    others = tuple(
+        return list(zip(wanted, pool.map(look, wanted), strict=True))
+
+
+def same_models(
+    repository: Repository, gguf: GgufFacts, found: Iterable[tuple[Offer, GgufFacts | None]]
+) -> tuple[OtherWeights, ...]:
+    """Those that are the model with header `gguf` in another quantization."""
+    return tuple(
         OtherWeights(
             source=repository.source(offer),
             size_bytes=offer.size_bytes,
             gguf=facts,
             quantization=offer.quantization,
         )
-        for offer, facts in pairs
+        for offer, facts in found
         if facts is not None and _same_model(gguf, facts)
     )
-    return Quantizations(read, others, tuple(offer for offer, facts in pairs if facts is None))
 
 
 def _same_model(one: GgufFacts, other: GgufFacts) -> bool:

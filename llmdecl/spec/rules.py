@@ -373,6 +373,13 @@ BAD_SOURCE_ENDPOINT = Rule(
     """The endpoint of a source is the `https://HOST[:PORT][/PATH]` of a mirror; `http://` is taken
 for this machine only, because tokens go there. It holds no password, query or fragment.""",
 )
+FOREIGN_ROUTER_MANAGER = Rule(
+    "LD163",
+    "router-needs-supervisord",
+    _E,
+    """llama-swap starts models itself, which no unit of systemd could confine one by one: it runs
+under supervisord. With `router.kind = "llmdecl"` every model has a unit of its own.""",
+)
 
 RULES: tuple[Rule, ...] = (
     UNREADABLE,
@@ -426,6 +433,7 @@ RULES: tuple[Rule, ...] = (
     ENGINE_TREE,
     RELATIVE_SOURCE_PATH,
     BAD_SOURCE_ENDPOINT,
+    FOREIGN_ROUTER_MANAGER,
 )
 
 OF_A_KEY = frozenset(

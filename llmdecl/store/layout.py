@@ -15,6 +15,7 @@ partial/NAME/                                what is on its way; `NAME.owner` is
 Equal content has equal paths, so argv depends on content and never on where a file came from.
 """
 
+import base64
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -82,6 +83,12 @@ def built_folder(recipe: BuildRecipe) -> str:
 def nix_root(output: str) -> str:
     """The link that keeps a path of Nix's store from its collector."""
     return f"nix-roots/{output.rpartition('/')[2]}"
+
+
+def tree_folder(nar_hash: str) -> str:
+    """The folder of a source tree, by its SRI hash (`sha256-` and base64), which holds slashes."""
+    digest = base64.b64decode(nar_hash.removeprefix("sha256-"), validate=True)
+    return f"trees/{digest.hex()}-llama.cpp"
 
 
 def locked_engine_folder(engine: LockedEngine) -> str | None:

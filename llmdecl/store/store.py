@@ -108,7 +108,7 @@ class Store:
 
     def add_weights(self, folder: Path, weights_digest: str, work: Workplace) -> None:
         """Move a finished folder of read-only parts into place, in the stead of a damaged entry."""
-        self._place(folder, self.folder / layout.weights_folder(weights_digest), work)
+        self._place(folder, self.folder / layout.weights_folder(weights_digest), work.folder)
 
     def is_linked(self, paths: Sequence[Path], digest: str) -> bool:
         """Whether the entry leads to just these paths."""
@@ -163,7 +163,11 @@ class Store:
         self, folder: Path, digest: str, package: LockedPackage, work: Workplace
     ) -> None:
         """Move an unpacked wheel into place, in the stead of a damaged one."""
-        self._place(folder, self.engine_folder(digest, package), work)
+        self._place(folder, self.engine_folder(digest, package), work.folder)
+
+    def add_built(self, folder: Path, entry: Path, work: Path) -> None:
+        """Move a finished engine from the work place to `entry`, in the stead of a damaged one."""
+        self._place(folder, entry, work)
 
     # origins
 
@@ -194,13 +198,13 @@ class Store:
     def _origin_path(self, wheel_sha256: str) -> Path:
         return self.folder / "origins" / f"{wheel_sha256}.json"
 
-    def _place(self, folder: Path, entry: Path, work: Workplace) -> None:
+    def _place(self, folder: Path, entry: Path, work: Path) -> None:
         entry.parent.mkdir(parents=True, exist_ok=True)
         for each in sorted(path for path in folder.rglob("*") if path.is_dir()):
             sync(each)
         sync(folder)
         if entry.is_symlink() or entry.exists():
-            entry.rename(work.folder / "replaced")
+            entry.rename(work / "replaced")
         folder.rename(entry)
         sync(entry.parent)
 

@@ -7,7 +7,6 @@ the index offers.
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from llmdecl.sources.pip import Pip
 from llmdecl.spec.ports import model_ports
 from llmdecl.spec.schema import Sources, Spec
 from llmdecl.store import jobs
-from llmdecl.store.changes import Change, behind, ports, weights_bytes
+from llmdecl.store.changes import Change, behind, ports
 from llmdecl.store.engines import Engines
 from llmdecl.store.jobs import Job, Together
 from llmdecl.store.model import Lock, LockedEngine, LockedWeights
@@ -28,7 +27,7 @@ from llmdecl.store.rules import LOCK_STALE
 from llmdecl.store.store import Store
 from llmdecl.store.suppliers.supplier import Room
 from llmdecl.store.tools import Tools, real_tools
-from llmdecl.store.wanted import WantedEngine, WantedSource, chosen, wanted
+from llmdecl.store.wanted import Wanted, WantedEngine, WantedSource, chosen, wanted
 from llmdecl.store.weights import Weights, matches
 
 Diagnostics = tuple[Diagnostic, ...]
@@ -87,11 +86,23 @@ def fetch_stack(
     base: Path,
     folders: Folders,
     *,
+    only: Iterable[str] = (),
     progress: Progress | None = None,
     tools: Tools | None = None,
 ) -> Diagnostics:
-    """Bring what the lock names and the store lacks, and verify what is there."""
+    """Bring what the lock names and the store lacks, and verify what is there.
+
+    With `only` names of models, engines or sources nothing else is looked at.
+    """
     wants = wanted(spec)
+    if names := tuple(only):
+        sources, chosen_engines, unknown = chosen(wants, names)
+        if unknown:
+            return unknown
+        wants = Wanted(
+            tuple(each for each in wants.sources if each.key in sources),
+            tuple(each for each in wants.engines if each.name in chosen_engines),
+        )
     weights, engines, transports = _room(spec, base, folders, progress, tools)
     stale: list[Diagnostic] = []
     work: list[Job[Diagnostics]] = []
@@ -137,38 +148,6 @@ def stale(
             found.append(Change("~", source.key, ("is not locked whole",)))
         elif locked is not None and locked.package is None and locked.origin is None:
             look(source.address, partial(weights.pin, source, locked, update=False))
-    return tuple(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """What a fetch would bring: `bytes` over the network, 0 for a link to a local file.
-
-    `stored_bytes` is what stays of it, `None` for an engine, whose lock has only the wheel's size.
-    """
-
-    name: str
-    bytes: int
-    stored_bytes: int | None
-
-
-def missing(spec: Spec, lock: Lock, folders: Folders) -> tuple[Missing, ...]:
-    """What the store lacks of the lock, by presence and sizes; no content is read."""
-    store = Store(folders.store, lambda _: "")
-    wants = wanted(spec)
-    found = []
-    for want in wants.engines:
-        engine = lock.engines.get(want.name)
-        provider = PROVIDERS.get(engine.provider) if engine is not None else None
-        size = provider.missing(store, engine) if provider and engine is not None else None
-        if size is not None:
-            found.append(Missing(want.address, size, None))
-    for source in wants.sources:
-        locked = lock.weights.get(source.key)
-        if locked is not None and not store.has_weights(locked.digest):
-            size = locked.package.file.size_bytes if locked.package else 0
-            kept = weights_bytes(locked) if locked.package else 0
-            found.append(Missing(source.key, size, kept))
     return tuple(found)
 
 

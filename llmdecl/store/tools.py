@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmdecl.diagnostics import Diagnostic, Failure, has_errors
-from llmdecl.facts.gguf_remote import RemotePart, read_gguf_remote
+from llmdecl.facts.gguf_remote import First, RemotePart, read_gguf_remote
 from llmdecl.facts.model import EngineFacts, GgufFacts
 from llmdecl.paths import Folders
 
 Read = tuple[GgufFacts | None, tuple[Diagnostic, ...]]
 
 
-def _read_remote(parts: Sequence[RemotePart], address: str) -> Read:
-    return read_gguf_remote(parts, address=address, cache=None)
+def _read_remote(parts: Sequence[RemotePart], address: str, first: First | None) -> Read:
+    return read_gguf_remote(parts, address=address, cache=None, first=first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,9 @@ class Tools:
     digest: Callable[[Path], str]
     read_gguf: Callable[[Path, str], Read]
     probe: Callable[[Path, str], tuple[EngineFacts | None, tuple[Diagnostic, ...]]]
-    read_remote: Callable[[Sequence[RemotePart], str], Read] = _read_remote
+    read_remote: Callable[[Sequence[RemotePart], str, First | None], Read] = _read_remote
+    cache: Path | None = None
+    """Where facts of files elsewhere are kept."""
 
 
 def real_tools(folders: Folders) -> Tools:
@@ -37,9 +39,10 @@ def real_tools(folders: Folders) -> Tools:
         digest=lambda path: file_sha256(path, folders.cache),
         read_gguf=lambda path, address: read_gguf(path, address=address, cache=folders.cache),
         probe=lambda path, address: probe_engine(path, address=address, cache=folders.cache),
-        read_remote=lambda parts, address: read_gguf_remote(
-            parts, address=address, cache=folders.cache
+        read_remote=lambda parts, address, first: read_gguf_remote(
+            parts, address=address, cache=folders.cache, first=first
         ),
+        cache=folders.cache,
     )
 
 

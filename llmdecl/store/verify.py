@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmdecl.sources.file import Digest
+from llmdecl.store.built import built_problem
 from llmdecl.store.layout import weights_digest
 from llmdecl.store.model import LockedFile, LockedPackage
 from llmdecl.store.store import Store, read_digest
@@ -12,7 +13,8 @@ from llmdecl.store.store import Store, read_digest
 def verify(store: Store, digest: Digest = read_digest) -> tuple[tuple[str, str], ...]:
     """Entries (paths below the store) that are damaged, and how; every byte is read.
 
-    Engines are compared with the list that was made when they were unpacked.
+    Engines are compared with the list that was made when they were unpacked, or with the manifest
+    of their build; weights that lie elsewhere are read where they lie.
     """
     return (*_weights(store.folder, digest), *_engines(store, digest))
 
@@ -26,7 +28,7 @@ def _weights(folder: Path, digest: Digest) -> Iterator[tuple[str, str]]:
                 for path in sorted(entry.iterdir())
             ]
         except OSError as error:
-            yield name, f"`{error.filename}`: {error.strerror}"
+            yield name, _unreadable(error)
             continue
         if not files:
             yield name, "is empty"
@@ -37,6 +39,10 @@ def _weights(folder: Path, digest: Digest) -> Iterator[tuple[str, str]]:
 def _engines(store: Store, digest: Digest) -> Iterator[tuple[str, str]]:
     for entry in sorted((store.folder / "engines").glob("*")):
         wheel_sha256, _, rest = entry.name.partition("-")
+        if rest.startswith("llama.cpp-"):  # no package is called so: names have no dots
+            if problem := built_problem(entry):
+                yield f"engines/{entry.name}", problem
+            continue
         package, _, version = rest.rpartition("-")
         origin = store.origin(wheel_sha256)
         if origin is None or origin.program is None:
@@ -45,3 +51,10 @@ def _engines(store: Store, digest: Digest) -> Iterator[tuple[str, str]]:
         locked = LockedPackage(name=package, version=version, file=origin.wheel)
         if problem := store.unpacked_problem(locked, origin.program, digest):
             yield f"engines/{entry.name}", problem
+
+
+def _unreadable(error: OSError) -> str:
+    path = Path(error.filename)
+    if path.is_symlink():
+        return f"leads to `{path.readlink()}`: {error.strerror}"
+    return f"`{path}`: {error.strerror}"

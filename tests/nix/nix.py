@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -22,10 +23,16 @@ class Nix:
 
     def __init__(self, folder: Path, tools: Path) -> None:
         self.tools = tools
+        said = subprocess.run(
+            [tools / "nix", "--version"], capture_output=True, text=True, check=True
+        )
+        version = tuple(map(int, re.findall(r"\d+", said.stdout)[:2]))
+        # an unpacked Nix has no helper at the hook's place; 2.8 can't do without one
+        settings = SETTINGS + ("build-hook =\n" if version >= (2, 9) else "")
         self.environment = {
             "PATH": f"{tools}:{os.environ['PATH']}",
             "HOME": str(folder / "home"),
-            "NIX_CONFIG": SETTINGS,
+            "NIX_CONFIG": settings,
             "NIX_STORE_DIR": str(folder / "store"),
             "NIX_STATE_DIR": str(folder / "var"),
             "NIX_LOG_DIR": str(folder / "log"),

@@ -87,3 +87,19 @@ def test_nothing_is_offered_that_check_refuses():
         for text in offers(with_keys(ctx_size=4096, parallel=8, n_gpu_layers=12), FACTS)
         if "-type-k" in text
     ]
+
+
+def test_another_quantization_of_the_repository():
+    """Where the file comes from a repository its publisher's word is what changes."""
+    gguf = requantized(GGUF, "Q2_K")
+    other = OtherWeights(
+        source="hf:o/r/b.gguf",
+        size_bytes=gguf.file_bytes,
+        gguf=gguf,
+        quantization="UD-Q2_K_XL",
+    )
+    facts = FACTS.replace(weights={**FACTS.weights, LLAMA: present(LLAMA, GGUF, other)})
+    texts = offers(with_keys(ctx_size=512, n_gpu_layers="all"), facts)
+    (text,) = [text for text in texts if "quantization" in text]
+    assert text.startswith('`quantization = "UD-Q2_K_XL"` (Q2_K, ')
+    assert "hf:o/r" not in text

@@ -1,14 +1,16 @@
 """Ollama stores made by hand, and tiny GGUF files in Ollama's layouts."""
 
+import hashlib
 import json
 import math
-import sys
 from pathlib import Path
 
-from supply_kit import sha256
+from tests.facts.gguf_writer import gguf, key, tensor
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "facts"))
-from gguf_writer import gguf, key, tensor
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
 
 LAYER = "application/vnd.ollama.image."
 CONFIG = "application/vnd.docker.container.image.v1+json"

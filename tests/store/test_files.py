@@ -4,8 +4,9 @@ import pytest
 from supply_kit import TOOLS, sha256, spec
 
 from llmdecl.store.layout import weights_digest
+from llmdecl.store.missing import missing
 from llmdecl.store.store import Store
-from llmdecl.store.supply import fetch_stack, lock_stack, missing, stale
+from llmdecl.store.supply import fetch_stack, lock_stack, stale
 
 DATA = b"GGUF some weights"
 

@@ -12,6 +12,7 @@ from lock_kit import ORIGIN, PACKAGE, built, engine, file, full, weights
 from supply_kit import TOOLS, sha256
 
 from llmdecl.cli import run
+from llmdecl.facts.cache import Cache, identity
 from llmdecl.store.gc import look, named, remove
 from llmdecl.store.layout import locked_engine_folder, nix_root
 from llmdecl.store.lock import write_lock
@@ -450,3 +451,28 @@ def test_roots_for_nix(store, tmp_path):
     assert remove(store, found.garbage) == ()
     assert sorted(each.name for each in keep.parent.iterdir()) == [keep.name, "notes.txt"]
     assert (tmp_path / "output").exists()
+
+
+def test_caches(store, where, tmp_path, capsys):
+    """Facts of files that are gone or changed go, and logs of builds that no lock names."""
+    digests = Cache(where.cache, "sha256")
+    paths = [put(tmp_path, name, b"1") for name in ("stays", "gone", "changed")]
+    for path in paths:
+        digests.put((identity(path),), "x")
+    paths[1].unlink()
+    paths[2].chmod(0o644)
+    paths[2].write_bytes(b"22")
+    facts = where.cache / "facts" / "sha256"
+    (facts / "broken.json").write_text("{")
+    recipe = built()
+    logs = [f"{recipe.recipe.folder_name}.log", f"{'a' * 64}-llama.cpp-b1-cpu.log"]
+    for name in (*logs, "timings.json"):
+        put(where.cache, f"builds/{name}")
+    stack(store, tmp_path / "a", engines={"built": recipe})
+    assert run(["gc", "--dry-run"]) == 0
+    assert ", 4 files of files that are gone or changed" in capsys.readouterr().out
+    assert len([*facts.iterdir()]) == 4
+    assert run(["gc"]) == 0
+    assert digests.get((identity(paths[0]),), str) == "x"
+    assert len([*facts.iterdir()]) == 1
+    assert {path.name for path in (where.cache / "builds").iterdir()} == {logs[0], "timings.json"}

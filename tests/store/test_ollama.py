@@ -14,8 +14,9 @@ from llmdecl.facts.gguf_values import Passed
 from llmdecl.sources.ollama.formats import FORMATS
 from llmdecl.spec.schema import ModelSettings, Spec
 from llmdecl.store.layout import weights_file
+from llmdecl.store.missing import missing
 from llmdecl.store.store import read_digest
-from llmdecl.store.supply import fetch_stack, lock_stack, missing, stale
+from llmdecl.store.supply import fetch_stack, lock_stack, stale
 from llmdecl.values import to_json
 from tests.sources.test_ollama_formats import REFUSED
 from tests.web.ollama_registry import OllamaRegistry
@@ -564,3 +565,49 @@ def test_processes(local, stack, site, where, tmp_path):
     assert len(site.requests("blobs")) == before
     assert entry(where, OTHER).samefile(local.blobs[sha256(OTHER)])
     assert entry(where, TINY).read_bytes() == TINY
+
+
+def test_another_host(local, stack, site):
+    """A name that begins with a host is asked there, and not at Ollama's endpoint."""
+    registry = OllamaRegistry(site)
+    registry.add("me/tiny", [("model", TINY)], tag="Q4_K_M")
+    host = site.url.removeprefix("http://")
+    source = f"ollama:{host}/me/tiny:Q4_K_M"
+    lock, problems = stack(source).lock()
+    assert problems == ()
+    assert lock.weights[source].origin.repository == f"{host}/me/tiny"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ({"status": 401}, "LD422"),
+        ({"redirect": "file:///etc/passwd"}, "LD428"),
+        ({}, "LD456"),
+        ({"status": 404}, "LD455"),
+    ],
+)
+def test_registry_faults(local, stack, site, fault, code):
+    """What a registry answers instead of a manifest has a code, and pins nothing."""
+    registry = OllamaRegistry(site)
+    registry.add("library/tiny", [("model", TINY)])
+    if fault:
+        site.fault("manifests", **fault)
+    else:
+        registry.manifests["library/tiny", "latest"] = b"<html>"
+    lock, problems = stack(endpoint=site.url).lock()
+    assert codes(problems) == [code]
+    assert lock.weights == {}
+
+
+def test_a_cut_header_is_read_again(local, stack, site, where):
+    """Broken and refused answers on the way to header and blob cost time, and nothing else."""
+    OllamaRegistry(site).add("library/tiny", [("model", TINY + bytes(100_000))])
+    site.fault("ollama-blobs", cut_at=10, times=1)
+    site.fault("manifests", status=503, retry_after="0", times=1)
+    here = stack(endpoint=site.url)
+    lock, problems = here.lock()
+    assert problems == ()
+    site.fault("ollama-blobs", cut_at="random", times=2)
+    assert here.fetch(lock) == ()
+    assert entry(where, TINY + bytes(100_000)).is_file()

@@ -1,11 +1,13 @@
 """Real models in an Ollama store: imported without a copy, and really loaded."""
 
+import json
 import mmap
 import shutil
 
 import pytest
-from ollama_kit import OllamaStore, library
+from ollama_kit import OllamaStore, library, weights
 
+from llmdecl.cli import run
 from llmdecl.facts.load_run import load_run
 from llmdecl.paths import Folders
 from llmdecl.sources.ollama.manifest import parse_manifest
@@ -62,6 +64,25 @@ def test_a_compatible_blob_loads(model, request, ollama, llama_server, tmp_path)
         before.st_mtime_ns,
         before.st_mode,
     )
+
+
+@pytest.mark.real
+def test_verbs_without_a_spec(smollm2, ollama, tmp_path, monkeypatch, capsys):
+    """`inspect` and `fit` take a model of Ollama's, and say of another that it can't be used."""
+    for kind in ("STATE", "STORE", "CACHE"):
+        monkeypatch.setenv(f"LLMDECL_{kind}_DIR", str(tmp_path / kind.lower()))
+    ollama.add(library("smollm2"), [("model", smollm2)])
+    ollama.add(library("oss"), [("model", weights("gptoss"))])
+    assert run(["inspect", "ollama:smollm2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["facts"]["architecture"] == "llama"
+    assert run(["fit", "ollama:smollm2", "--ram", "8GiB", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["models"]
+    assert run(["inspect", "ollama:oss"]) == 1
+    said = capsys.readouterr()
+    assert "gptoss" in said.out
+    assert "LD462" in said.err
+    assert run(["fit", "ollama:oss", "--ram", "8GiB"]) == 1
+    assert "hf:ggml-org/gpt-oss-20b-GGUF" in capsys.readouterr().err
 
 
 @pytest.mark.real

@@ -8,9 +8,10 @@ from supply_kit import ELF, TOOLS, engine, folders, sha256, spec, wheel
 
 from llmdecl.spec.schema import Spec
 from llmdecl.store.changes import compare
+from llmdecl.store.missing import missing
 from llmdecl.store.model import Lock
 from llmdecl.store.store import Store
-from llmdecl.store.supply import fetch_stack, lock_stack, missing, stale
+from llmdecl.store.supply import fetch_stack, lock_stack, stale
 from llmdecl.store.verify import verify
 from llmdecl.values import to_json
 

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from llmdecl.cli import run
+from llmdecl.facts.gather import gather
 from tests.facts.gguf_writer import MODEL_KEYS, gguf, key, tensor
-from tests.web.hub_kit import large_model, model, strings
+from tests.web.hub_kit import folders, large_model, lock, model, spec, strings
 from tests.web.hugging_face import HuggingFace
 from tests.web.site_kit import sha256
 
@@ -180,3 +181,27 @@ def test_fit_of_a_url(hub, site, capsys):
     rows = found["models"][0]["quantizations"]
     assert [url] == [row["source"] for row in rows if not row["computed"]]
     assert len(rows) > 5
+
+
+def test_lock_looks_beside(hub, site, tmp_path):
+    """A lock reads headers of smaller quantizations too, which plans on this machine may offer."""
+    hub.add(
+        "acme/m",
+        {
+            "m-F16.gguf": quantized(*F16),
+            "m-Q8_0.gguf": quantized(*Q8_0),
+            "m-Q4_0.gguf": quantized(*Q4_0),
+        },
+    )
+    one = spec(site, {"m": {"source": "hf:acme/m", "quantization": "Q8_0"}})
+    found, problems = lock(one, tmp_path)
+    assert () == problems
+    weights = gather(one, found, folders(tmp_path), tmp_path)[0].weights["hf:acme/m#Q8_0"]
+    (other,) = weights.others
+    assert ("Q4_0", len(quantized(*Q4_0))) == (other.quantization, other.size_bytes)
+    assert other.gguf.tensor_bytes < weights.gguf.tensor_bytes
+    elsewhere = gather(one, found, folders(tmp_path / "elsewhere"), tmp_path)[0]
+    assert () == elsewhere.weights["hf:acme/m#Q8_0"].others
+    site.log.clear()
+    assert found == lock(one, tmp_path)[0]
+    assert [] == site.requests("/resolve/")

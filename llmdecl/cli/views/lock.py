@@ -7,8 +7,8 @@ import click
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.store.changes import Change
+from llmdecl.store.missing import Missing
 from llmdecl.store.model import SCHEMA
-from llmdecl.store.supply import Missing
 from llmdecl.units import format_bytes
 
 COLOURS = {"+": "green", "-": "red", "~": "yellow"}
@@ -54,23 +54,56 @@ def _count(changes: Sequence[Change]) -> str:
     return "1 change" if len(changes) == 1 else f"{len(changes)} changes"
 
 
-def show_missing(missing: Sequence[Missing]) -> None:
-    """What a fetch would bring."""
+def show_missing(missing: Sequence[Missing], free_bytes: int) -> None:
+    """What a fetch would bring, how, and whether there is room for it."""
     for each in missing:
-        if each.bytes:
-            size = f"download {format_bytes(each.bytes)}"
-            if each.stored_bytes is not None:
-                size += f", keep {format_bytes(each.stored_bytes)}"
-        else:
-            size = "link to the local file"
-        click.echo(f"+ {each.name}  {size}")
-    total = sum(each.bytes for each in missing)
-    click.echo(f"{len(missing)} to bring, {format_bytes(total)} to download")
+        click.echo(f"+ {each.name}  {_way(each)}")
+    brought = [each for each in missing if each.way != "build"]
+    total = sum(each.bytes for each in brought)
+    line = f"{len(brought)} to bring, {format_bytes(total)} to download"
+    if built := len(missing) - len(brought):
+        line += f", {built} to build"
+    click.echo(line)
+    kept = sum(
+        each.bytes if each.stored_bytes is None else each.stored_bytes - each.arrived_bytes
+        for each in brought
+    )
+    if kept > free_bytes:
+        lacks = f"{format_bytes(kept)} are kept of it, and {format_bytes(free_bytes)} are free"
+        click.secho(f"the store has too little room: {lacks}", fg="red")
+    elif kept:
+        click.echo(f"{format_bytes(free_bytes)} are free where the store is")
+
+
+def _way(each: Missing) -> str:
+    match each.way:
+        case "link":
+            return "link to the local file"
+        case "adopt":
+            return f"use what {each.program} has here, once it is verified"
+        case "build":
+            return "is built by `llmdecl build`"
+        case "nix":
+            return "comes from Nix, which knows the size"
+        case "download":
+            return _download(each)
+
+
+def _download(each: Missing) -> str:
+    text = f"download {format_bytes(each.bytes)}"
+    if each.arrived_bytes:
+        text += f" more, {format_bytes(each.arrived_bytes)} are here"
+    if each.program:
+        text += f", use parts that {each.program} has here"
+    if each.stored_bytes is not None:
+        text += f", keep {format_bytes(each.stored_bytes)}"
+    return text
 
 
 def show_fetched(brought: Sequence[Missing], problems: Sequence[Diagnostic]) -> None:
     """That all is there, with warnings."""
     _warn(problems)
+    brought = [each for each in brought if each.way != "build"]
     total = sum(each.bytes for each in brought)
     click.echo(
         f"{len(brought)} brought, {format_bytes(total)} downloaded; all verified"

@@ -157,14 +157,17 @@ def _placement(attempt: Attempt) -> Iterator[str]:
 
 
 def _quantization(attempt: Attempt) -> Iterator[str]:
-    """Files of the same model beside this one, the largest first."""
+    """Files of the same model beside this one, or in its repository, the largest first."""
     weights = attempt.subject.weights
     smaller = [other for other in weights.others if other.size_bytes < weights.size_bytes]
     count = 0
     for other in sorted(smaller, key=lambda other: -other.size_bytes):
         changes: dict[str, object] = {"source": other.source}
         text = f'`source = "{other.source}"`'
-        if attempt.subject.model.quantization is not None:
+        if other.quantization is not None:  # the word picks the file in the same repository
+            changes = {"quantization": other.quantization}
+            text = f'`quantization = "{other.quantization}"`'
+        elif attempt.subject.model.quantization is not None:
             changes["quantization"] = kind = _file_type(other)
             text += f' with `quantization = "{kind}"`'
         text += f" ({_file_type(other)}, {format_bytes(other.size_bytes)})"

@@ -3,13 +3,19 @@
 from collections.abc import Iterator
 
 from llmdecl.diagnostics import Diagnostic
-from llmdecl.spec.rules import NO_EFFECT, RELATIVE_ROUTER_PATH
+from llmdecl.spec.rules import FOREIGN_ROUTER_MANAGER, NO_EFFECT, RELATIVE_ROUTER_PATH
 from llmdecl.spec.schema import Spec
 from llmdecl.spec.words import shown
 
+KEEPS_IT = (None, "supervisord")
+"""Managers that a router which is not ours runs under."""
+
 
 def check(spec: Spec) -> Iterator[Diagnostic]:
-    """The path of a router that is not ours."""
+    """The path of a router that is not ours, and who keeps it."""
+    manager = spec.manager.kind if spec.manager else None
+    if spec.router is not None and spec.router.kind == "llama-swap" and manager not in KEEPS_IT:
+        yield FOREIGN_ROUTER_MANAGER.at("router.kind", f"`llama-swap` does not run under {manager}")
     if spec.router is None or spec.router.path is None:
         return
     if spec.router.kind in (None, "llmdecl"):

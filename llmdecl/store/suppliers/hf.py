@@ -1,18 +1,25 @@
 """`hf:` weights: pinned by commit and SHA-256, their headers read where they are."""
 
+from collections import Counter
 from collections.abc import Callable
 
+from llmdecl.facts.gguf_remote import First
+from llmdecl.facts.hub_others import keep_others, known_others
 from llmdecl.facts.model import GgufFacts
 from llmdecl.sources.http.values import Source
 from llmdecl.sources.huggingface import explained, hub
+from llmdecl.sources.peek import Repository, read_others, same_models
 from llmdecl.sources.reference import HfReference
-from llmdecl.sources.repository import Offer, choose
+from llmdecl.sources.repository import Offer, choose, offers
 from llmdecl.store.download import Wanted
 from llmdecl.store.layout import split_names, weights_digest, weights_name
 from llmdecl.store.model import LockedFile, LockedOrigin, LockedWeights
 from llmdecl.store.suppliers.supplier import Diagnostics, Pinned, Room, Supplier, is_whole
 from llmdecl.store.suppliers.web import bring_files, download_to_know, read_remotely
 from llmdecl.store.wanted import WantedSource
+
+BESIDE = 5
+"""Smaller quantizations whose headers a lock reads as well, some hundred KB each."""
 
 
 def pin(
@@ -25,9 +32,10 @@ def pin(
     room.progress.begin(want.key, None)
     at = hub(room.web, room.sources.hf, address)
     revision = at.revision(reference, address)
+    listed = at.files(reference, revision.commit, address)
     offer = choose(
         reference.source,
-        at.files(reference, revision.commit, address),
+        listed,
         path=reference.path,
         role=want.role,
         quantization=want.quantization,
@@ -42,11 +50,11 @@ def pin(
         base_model=revision.base_model,
         gated=revision.gated,
     )
+    first = First()
     with explained(at, reference, revision.commit, address):
         files, gguf, warnings = _files(
-            room, want, offer, lambda path: at.source(reference, revision.commit, path)
+            room, want, offer, lambda path: at.source(reference, revision.commit, path), first
         )
-    room.progress.done(want.key)
     pinned = LockedWeights(
         source=want.key,
         digest=weights_digest(files),
@@ -55,11 +63,38 @@ def pin(
         gguf=gguf,
         origin=origin,
     )
+    if want.role == "model" and reference.path is None:
+        _look_beside(
+            room, pinned, Repository(at, reference, revision, offers(listed), offer), first
+        )
+    room.progress.done(want.key)
     return pinned, warnings
 
 
+def _look_beside(room: Room, pinned: LockedWeights, there: Repository, first: First) -> None:
+    """Headers of a few smaller quantizations, for plans that do not fit."""
+    if room.tools.cache is None or known_others(pinned, room.tools.cache):
+        return
+    models = [each for each in there.offers if each.use == "model"]
+    words = Counter(each.quantization for each in models)
+    smaller = [
+        each
+        for each in sorted(models, key=lambda each: -each.size_bytes)
+        if each.size_bytes < there.chosen.size_bytes
+        and each.is_whole
+        and each.quantization is not None
+        and words[each.quantization] == 1
+    ]
+    found = read_others(there, smaller[:BESIDE], first, room.tools.cache)
+    keep_others(pinned, same_models(there, pinned.gguf, found), room.tools.cache)
+
+
 def _files(
-    room: Room, want: WantedSource, offer: Offer, source_at: Callable[[str], Source]
+    room: Room,
+    want: WantedSource,
+    offer: Offer,
+    source_at: Callable[[str], Source],
+    first: First,
 ) -> tuple[tuple[LockedFile, ...], GgufFacts, Diagnostics]:
     """What is chosen, with its header; what has no SHA-256 there is brought to know it."""
     if all(file.sha256 for file in offer.files):
@@ -72,7 +107,9 @@ def _files(
             )
             for file in offer.files
         )
-        header = read_remotely(room, want, files, lambda file: source_at(file.path or file.name))
+        header = read_remotely(
+            room, want, files, lambda file: source_at(file.path or file.name), first=first
+        )
         return files, *header
     wanted = [
         Wanted(

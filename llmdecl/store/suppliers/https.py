@@ -5,6 +5,7 @@ import os
 from llmdecl.diagnostics import Failure
 from llmdecl.sources.http.values import RemoteFile, Source, shown
 from llmdecl.sources.https import named_part, part_urls, source
+from llmdecl.sources.huggingface import clean
 from llmdecl.sources.reference import HttpsReference
 from llmdecl.store.download import Wanted
 from llmdecl.store.layout import weights_digest, weights_name
@@ -75,7 +76,7 @@ def _origin(reference: HttpsReference, remote: RemoteFile) -> LockedOrigin:
         repository=shown(reference.url),
         requested=None,
         revision=None,
-        etag=remote.etag,
+        etag=clean(remote.etag) if remote.etag else None,
     )
 
 

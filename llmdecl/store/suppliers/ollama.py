@@ -4,7 +4,10 @@ import os
 from pathlib import Path
 
 from llmdecl.diagnostics import Diagnostic, Failure, has_errors
+from llmdecl.facts.gguf import Read
 from llmdecl.facts.gguf_facts import gguf_facts, judge_model
+from llmdecl.sources.file import Digest
+from llmdecl.sources.http.web import Web
 from llmdecl.sources.ollama.image import (
     Image,
     LocalImage,
@@ -39,7 +42,8 @@ def pin(
     if kept is not None and holds(reference, kept):
         return kept, ()
     room.progress.begin(want.key, None)
-    image, warnings = _image(room, want, reference)
+    registry = _registry(room, reference)
+    image, warnings = _image(want, reference, _stores(room), registry, room.tools.digest)
     config = config_of(image, want.source, want.address)
     layer = choose(want, image, config)
     header, of_header = image.header(layer)
@@ -71,14 +75,37 @@ def pin(
     return pinned, (*warnings, *of_header)
 
 
-def _image(room: Room, want: WantedSource, reference: OllamaReference) -> tuple[Image, Diagnostics]:
+def peek(source: str, reference: OllamaReference) -> Read:
+    """The facts of a model that no spec names, and what a pin would say of it; nothing is kept.
+
+    A Failure where there is no header.
+    """
+    want = WantedSource(source, "model", None, source, ())
+    stores = folders(None, os.environ, Path.home())
+    registry = Registry(Web(), reference, None)
+    image, warnings = _image(want, reference, stores, registry, lambda _: "")
+    config = config_of(image, source, source)
+    header, of_header = image.header(choose(want, image, config))
+    facts, found = gguf_facts([header]), (*warnings, *of_header)
+    try:
+        judge(want, header, config)
+    except Failure as failure:
+        return facts, (*found, *failure.diagnostics)
+    return facts, (*found, *judge_model([header], facts, source, source))
+
+
+def _image(
+    want: WantedSource,
+    reference: OllamaReference,
+    stores: tuple[Path, ...],
+    registry: Registry,
+    digest: Digest,
+) -> tuple[Image, Diagnostics]:
     """The model where it is; warnings about a store that may not be read."""
-    stores = _stores(room)
     found, unreadable = find(reference, stores)
     if found is not None:
         manifest = manifest_of(found.data, want.source, want.address)
-        return LocalImage(found, manifest, room.tools.digest, want.address), ()
-    registry = _registry(room, reference)
+        return LocalImage(found, manifest, digest, want.address), ()
     remote = registry.image(want.source, want.address)
     if remote is None:
         summary = f"`{want.source}` is neither in an Ollama store here nor in the registry"

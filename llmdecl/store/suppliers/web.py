@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from llmdecl.diagnostics import Failure
+from llmdecl.facts.gguf_remote import First
 from llmdecl.facts.model import GgufFacts
 from llmdecl.sources.http.values import RemoteFile, Source
 from llmdecl.sources.remote import remote_part
@@ -138,7 +139,9 @@ def read_remotely(
     want: WantedSource,
     files: Sequence[LockedFile],
     source_of: SourceOf,
+    *,
     remotes: Mapping[str, RemoteFile] | None = None,
+    first: First | None = None,
 ) -> tuple[GgufFacts, Diagnostics]:
     """The header of files whose digests are known, by range requests; `remotes` by file name."""
     parts = [
@@ -153,4 +156,4 @@ def read_remotely(
         )
         for file in files
     ]
-    return sound(room.tools.read_remote(parts, want.address), want.key)
+    return sound(room.tools.read_remote(parts, want.address, first), want.key)

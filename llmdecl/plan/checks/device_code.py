@@ -1,0 +1,66 @@
+"""Whether an engine that is built from source holds code for the devices that a model is on."""
+
+import re
+from collections.abc import Iterator
+
+from llmdecl.diagnostics import Diagnostic
+from llmdecl.engines import rules
+from llmdecl.engines.llama_cpp.amd_architectures import AMD, target_of
+from llmdecl.engines.llama_cpp.architectures import (
+    KINDS,
+    OVERRIDE,
+    backend_of,
+    covers,
+    needed_override,
+    order,
+)
+from llmdecl.plan.model import DevicePlan
+from llmdecl.plan.subject import Subject
+
+_OVERRIDE = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{1,2}")
+
+
+def check_device_code(subject: Subject) -> Iterator[Diagnostic]:
+    """Said before the first kernel does: "no kernel image", "invalid device function".
+
+    Devices of other machines have engines of their own.
+    """
+    recipe = subject.engine.plan.recipe
+    if recipe is None:
+        return
+    known = {device.id: device for device in subject.reach}
+    for name in subject.placement.devices:
+        device = known.get(name)
+        if device is not None and device.backend in KINDS and device.architecture is not None:
+            yield from _device(subject, device, device.architecture, recipe.architectures)
+
+
+def _device(
+    subject: Subject, device: DevicePlan, architecture: str, words: tuple[str, ...]
+) -> Iterator[Diagnostic]:
+    """The device as the driver presents it to this model's process."""
+    own = sorted((word for word in words if backend_of(word) == device.backend), key=order)
+    told = dict(subject.given_environment).get(OVERRIDE) if device.backend == "hip" else None
+    at = subject.environment_address if told is not None else subject.address("engine")
+    if told is not None and _OVERRIDE.fullmatch(told):
+        seen = target_of(told)
+        if not any(covers(word, seen) for word in own):
+            summary = (
+                f"`{subject.name}` takes `{device.id}` for {seen}, and engine "
+                f"`{subject.engine.name}` is for {', '.join(own)}"
+            )
+            yield rules.DEVICE_NOT_COVERED.at(at, summary)
+        return
+    pairs = AMD[architecture].overrides if architecture in AMD else ()
+    usable = [pair for pair in pairs if any(covers(word, target_of(pair)) for word in own)]
+    helped = [f'`environment = {{ {OVERRIDE} = "{pair}" }}` runs it' for pair in usable[:1]]
+    if not any(covers(word, architecture) for word in own):
+        summary = (
+            f"`{subject.name}` is on `{device.id}`, which is {architecture}, and engine "
+            f"`{subject.engine.name}` is for {', '.join(own) or 'no device'}"
+        )
+        yield rules.DEVICE_NOT_COVERED.at(at, summary, help=helped)
+    elif device.backend == "hip" and needed_override(architecture) is not None and helped:
+        summary = f"`{subject.name}` is on `{device.id}`, which is {architecture}"
+        notes = (f"AMD's libraries before ROCm 7.14 have no code for {architecture}",)
+        yield rules.NEEDS_OVERRIDE.at(at, summary, notes=notes, help=helped)
