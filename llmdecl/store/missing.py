@@ -26,8 +26,8 @@ class Missing:
     """Something that the store lacks, and how it gets there.
 
     `bytes` come over the network; `stored_bytes` is what stays of it, `None` where nobody knows
-    yet (an engine: its lock has only the size of its wheel or source). `arrived_bytes` are here of a download that
-    was cut off, and not counted in `bytes`. `program` has the file already.
+    yet (an engine: its lock has only the size of its wheel or source). `arrived_bytes` are here of
+    a download that was cut off, and not counted in `bytes`. `program` has the file already.
     """
 
     name: str
