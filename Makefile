@@ -78,5 +78,8 @@ $(CUDA)/lib/stubs/libcuda.so: benchmarks/cuda/parts.txt benchmarks/cuda/assemble
 
 cuda-toolkit: $(CUDA)/lib/stubs/libcuda.so $(LLAMA_CPP)/CMakeLists.txt ## bring what compiles ggml-cuda: NVIDIA's wheels (0.5 GB) and llama.cpp's tree
 
+cuda-check: cuda-toolkit ## build all of ggml-cuda for sm_86 twice and compare (ARCHITECTURE=sm_86, ONLY='norm|scale' for some objects; 20 to 40 minutes on 2 cores)
+	$(BIN)/python benchmarks/cuda/check.py --architecture $(or $(ARCHITECTURE),sm_86) $(if $(ONLY),--only '$(ONLY)') $(LLAMA_CPP) $(CUDA) build/cuda-check$(if $(ONLY),-some)
+
 clean: ## remove what demo, tests and tools left in the checkout
 	rm -rf .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llmdecl.activate.changes import ChangeSet
     from llmdecl.activate.generations import Content
     from llmdecl.activate.hands import Hands
+    from llmdecl.plan.model import Plan
     from llmdecl.spec.schema import Spec
 
 
@@ -96,8 +97,25 @@ def _carry_out(hands: "Hands", content: "Content", spec: "Spec", *, yes: bool) -
     from llmdecl.store.sharing import in_use
 
     require_runnable(content.plan)
+    _require_built(content.plan, hands.folders.store)
     confirm("Apply these changes?", yes=yes)
     with in_use(hands.folders.store):  # a saved plan's lock counts when its generation is stored
         fetch(spec, content.lock, Path(content.origin).parent, hands.folders)
         generation, warnings = apply(hands, content)
     show_applied(generation, warnings)
+
+
+def _require_built(plan: "Plan", store: Path) -> None:
+    """A Failure for engines of the plan that are built from source and are not here."""
+    from dataclasses import replace
+
+    from llmdecl.diagnostics import Failure, Severity
+    from llmdecl.sources.trees.rules import not_built
+
+    absent = [
+        engine.name
+        for engine in plan.engines
+        if engine.recipe is not None and not (store / engine.executable.text.lstrip("/")).is_file()
+    ]
+    if absent:
+        raise Failure(*(replace(not_built(name), severity=Severity.ERROR) for name in absent))

@@ -20,6 +20,7 @@ from llmdecl.plan.residency import residency, tenants
 from llmdecl.plan.resolve import choose_engine, refit, resolve_model
 from llmdecl.plan.subject import HostPlan, Resolved, Subject
 from llmdecl.plan.supply import PinnedEngine, pinned_engine, pinned_weights
+from llmdecl.sources.trees.rules import not_built
 from llmdecl.spec.address import address
 from llmdecl.spec.schema import Spec
 from llmdecl.store.model import Lock
@@ -51,7 +52,7 @@ def resolve_all(
         name: pinned_engine(name, engine, facts, lock)
         for name, engine in sorted(spec.engines.items())
     }
-    found = [*_unlocked(spec, facts, lock, engines), *_demands(engines, host)]
+    found = [*_unlocked(spec, facts, lock, engines), *_unbuilt(engines), *_demands(engines, host)]
     resolved: list[Resolved] = []
     for name in sorted(spec.models):
         engine = choose_engine(name, spec.models[name], spec)
@@ -87,6 +88,13 @@ def _unlocked(
             elif pinned.gguf is None:
                 summary = f"nobody knows the header of `{each.key}`"
                 yield rules.WEIGHTS_UNKNOWN.at(each.address, summary)
+
+
+def _unbuilt(engines: Mapping[str, PinnedEngine]) -> Iterator[Diagnostic]:
+    """Engines whose recipe is locked, and whose program is not here yet."""
+    for name, engine in engines.items():
+        if engine.plan.recipe is not None and engine.present is False:
+            yield not_built(name)
 
 
 def _demands(engines: Mapping[str, PinnedEngine], host: HostPlan) -> Iterator[Diagnostic]:

@@ -86,6 +86,8 @@ class PinnedEngine:
     listed: tuple[EngineDevice, ...] | None
     """What it listed on this machine; `None`: it was not asked."""
     plan: EnginePlan
+    present: bool | None = None
+    """Whether the program is on this machine; `None`: the facts don't speak of it."""
 
 
 def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> PinnedEngine:
@@ -109,6 +111,7 @@ def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> Pinned
                 version=locked.version,
                 recipe=locked.recipe,
             ),
+            present=found.present if found else None,
         )
     digest = (found.binary_sha256 if found else None) or "unlocked"
     return PinnedEngine(

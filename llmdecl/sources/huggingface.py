@@ -7,7 +7,7 @@ only: what files redirect to is signed.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from llmdecl.sources.http.rules import WEB_NOT_FOUND, WEB_UNAUTHORISED
 from llmdecl.sources.http.secret import Secret
 from llmdecl.sources.http.values import Answer, Source, shown
 from llmdecl.sources.http.web import Web
-from llmdecl.sources.reference import HfReference, is_safe_member
+from llmdecl.sources.reference import LOOPBACK, HfReference, is_safe_member
 from llmdecl.sources.repository import RepositoryFile
 from llmdecl.sources.rules import (
     HUB_ANSWER,
@@ -135,10 +135,15 @@ class Hub:
             return None
         if answer.status not in _REFUSED:
             return None
-        return self.refusal(answer.status, answer.headers, reference, address)
+        return self.refusal(answer.status, answer.headers, reference, address, commit)
 
     def refusal(
-        self, status: int, headers: Mapping[str, str], reference: HfReference, address: str
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        reference: HfReference,
+        address: str,
+        commit: str | None = None,
     ) -> Failure:
         """What an answer of 401, 403 or 404 means, by the server's own code for it."""
         code = headers.get("x-error-code", "")
@@ -148,7 +153,8 @@ class Hub:
         if self.token:
             notes.append(f"the token is from {self.token.origin}")
         if code == "RevisionNotFound":
-            summary = f"{name} has no revision `{reference.revision or 'main'}`"
+            kind = "revision" if commit is None else "commit"
+            summary = f"{name} has no {kind} `{commit or reference.revision or 'main'}`"
             return Failure(HUB_REVISION_UNKNOWN.at(address, summary, notes=notes))
         if code == "EntryNotFound":
             summary = f"{name} no longer holds the file at this commit"
@@ -176,7 +182,7 @@ class Hub:
 
 @contextmanager
 def explained(
-    at: Hub, reference: HfReference, commit: str, address: str, path: str | None = None
+    at: Callable[[], Hub], reference: HfReference, commit: str, path: str, address: str
 ) -> Iterator[None]:
     """What a refused file means, in the hub's own words: no token, a bad one, or terms."""
     try:
@@ -186,14 +192,17 @@ def explained(
             p.code in (WEB_UNAUTHORISED.code, WEB_NOT_FOUND.code) for p in failure.diagnostics
         ):
             raise
-        path = path or reference.path or "README.md"
-        raise at.why(reference, commit, path, address) or failure from None
+        raise at().why(reference, commit, path, address) or failure from None
 
 
 def hub(web: Web, settings: HfSource | None, address: str) -> Hub:
     """By the spec's settings, else the environment's; a Failure for a token that can't be read."""
     settings = settings or HfSource()
     endpoint = settings.endpoint or os.environ.get("HF_ENDPOINT") or ENDPOINT
+    parts = urlsplit(endpoint)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        summary = f"`HF_ENDPOINT` is `{shown(endpoint)}`, which is not encrypted"
+        raise Failure(HUB_ANSWER.at(address, summary))
     return Hub(web, endpoint.rstrip("/"), find_token(settings.token_file, os.environ, address))
 
 

@@ -98,7 +98,8 @@ def peek_hub(repository: Repository, cache: Path | None, first: First | None = N
     """The chosen file's header."""
     reference, commit = repository.reference, repository.revision.commit
     address = reference.source
-    with explained(repository.hub, reference, commit, address, repository.chosen.path):
+    path = repository.chosen.path
+    with explained(lambda: repository.hub, reference, commit, path, address):
         parts = repository.parts(repository.chosen, address)
         return read_gguf_remote(parts, address=address, cache=cache, first=first)
 

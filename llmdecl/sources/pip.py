@@ -61,6 +61,23 @@ class Wheel:
     sha256: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class SdistLink:
+    """A source distribution as an index offers it; a user in a URL is masked as pip masks it.
+
+    `page` is the index's page of the project, `None` for a folder of links.
+    """
+
+    url: str
+    page: str | None
+    sha256: str | None
+
+    @property
+    def file_name(self) -> str:
+        """The file's own name."""
+        return unquote(urlsplit(self.url).path.rsplit("/", 1)[-1])
+
+
 class Pip:
     """Runs pip, from several threads at once; `stop` ends all that runs."""
 
@@ -152,6 +169,39 @@ class Pip:
         file_name = unquote(urlsplit(chosen["url"]).path.rsplit("/", 1)[-1])
         return Wheel(file_name, chosen.get("archive_info", {}).get("hashes", {}).get("sha256"))
 
+    def sdist_links(
+        self, package: str, version: str, *, work: Work, address: str, tell: Tell
+    ) -> tuple[SdistLink, ...]:
+        """Source distributions of one version that the user's indexes have; nothing is run of them.
+
+        `pip index` looks at the same places as `pip download`, which would run the build backend.
+        A Failure when the index can't be asked; none found is no failure.
+        """
+        arguments = ["index", "versions", "--ignore-requires-python", "--pre"]
+        arguments += ["--no-binary", package, package]
+        status, lines = self._run(arguments, work, address, tell)
+        log = (work.folder / "pip.log").read_text("utf-8", "replace")
+        found = sdist_links(log, version)
+        if status and not found and (refused := _refusals(log) or _retries("\n".join(lines))):
+            summary = f"the package index can't be reached for `{package}` {version}"
+            notes = [f"pip: {line}" for line in refused[-_TAIL:]]
+            raise Failure(INDEX_UNREACHABLE.at(address, summary, notes=notes))
+        return found
+
+    def index_urls(self) -> tuple[str, ...]:
+        """Indexes with a user in their URL, from pip's settings: for the same host's files."""
+        found = [os.environ.get("PIP_INDEX_URL", ""), os.environ.get("PIP_EXTRA_INDEX_URL", "")]
+        argv = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "config", "list"]
+        said = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        for line in said.stdout.splitlines():
+            name, _, value = line.partition("=")
+            if name.rpartition(".")[2] in ("index-url", "extra-index-url"):
+                found.append(value.strip("'\""))
+        urls = " ".join(found).replace("\\n", " ").split()
+        return tuple(url for url in urls if "@" in url)
+
     def download(
         self,
         package: str,
@@ -188,6 +238,27 @@ class Pip:
         said = [*_refusals(text), *said] or [line for line in lines if line.strip()]
         notes = [f"pip: {line}" for line in said[-_TAIL:]]
         return Failure(rule.at(address, summary, notes=notes))
+
+
+def sdist_links(log: str, version: str) -> tuple[SdistLink, ...]:
+    """Source distributions of `version` among the links that pip's log names. Pure."""
+    found: dict[str, SdistLink] = {}
+    for url, page, of in re.findall(
+        r"Found link (\S+) \(from ([^)\s]+)\)(?: \(requires-python:[^)]*\))?, version: (\S+)", log
+    ):
+        if of == version and urlsplit(url).path.endswith((".tar.gz", ".tar.bz2", ".zip")):
+            digest = re.search(r"[#&]sha256=([0-9a-f]{64})", url)
+            link = SdistLink(
+                url.partition("#")[0],
+                page if page.startswith("http") else None,
+                digest[1] if digest else None,
+            )
+            found.setdefault(link.url, link)
+    return tuple(found.values())
+
+
+def _retries(said: str) -> list[str]:
+    return re.findall(r"WARNING: Retrying .*|.*[Cc]onnection.*[Ee]rror.*", said)
 
 
 def explain(package: str, version: str, said: str, log: str) -> tuple[Rule, str]:

@@ -14,7 +14,8 @@ HUB_REVISION_UNKNOWN = Rule(
     "LD441",
     "hub-revision-unknown",
     Severity.ERROR,
-    """The repository has no branch, tag or commit of this name. A `/` in it is written `%2F`.""",
+    """The repository has no branch, tag or commit of this name. A `/` in it is written `%2F`. A
+commit that is locked and no longer there was removed by the publisher.""",
 )
 HUB_FILE_UNKNOWN = Rule(
     "LD442",
@@ -66,7 +67,8 @@ HUB_ANSWER = Rule(
     "hub-answer",
     Severity.ERROR,
     """The server answered what Hugging Face's interface does not: another status, or JSON of
-another shape. A proxy's page or a mirror that is no mirror of this are usual causes.""",
+another shape. A proxy's page or a mirror that is no mirror of this are usual causes. An endpoint
+that is not encrypted is not asked: `http:` is for this machine only.""",
 )
 HUB_TOKEN_UNREADABLE = Rule(
     "LD449",

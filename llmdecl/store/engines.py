@@ -18,8 +18,14 @@ class Engines:
 
     def pin(self, want: WantedEngine, before: LockedEngine | None, *, update: bool) -> Pinned:
         """What `want` is now; a former pin stays unless `update`, a local one is compared."""
-        kept = before if before is not None and not update and pins(want, before) else None
-        return _provider(want).pin(self._room, want, kept)
+        former = None if update else before
+        kept = former if former is not None and pins(want, former) else None
+        provider = _provider(want)
+        if kept is None and former is not None and provider.repin is not None:
+            renewed = provider.repin(self._room, want, former)
+            if renewed is not None:
+                return renewed
+        return provider.pin(self._room, want, kept)
 
     def bring(self, want: WantedEngine, locked: LockedEngine) -> Diagnostics:
         """Have the store hold what is locked, or compare what lies elsewhere; warnings."""

@@ -12,7 +12,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmdecl.store.layout import SPLIT, locked_engine_folder, nix_root, weights_folder
+from llmdecl.store.layout import (
+    SPLIT,
+    locked_engine_folder,
+    nix_root,
+    tree_folder,
+    weights_folder,
+)
 from llmdecl.store.model import Lock
 from llmdecl.store.partial import dead, remove_tree, sweep, workplace
 
@@ -71,6 +77,7 @@ def named(locks: Iterable[Lock]) -> Named:
                 digests.add(engine.package.file.sha256)
             if engine.recipe is not None:
                 digests.add(engine.recipe.archive.sha256)
+                paths.add(tree_folder(engine.recipe.archive.nar_hash))
     return Named(frozenset(paths), frozenset(digests))
 
 
@@ -152,6 +159,7 @@ def _entries(store: Path) -> Iterator[tuple[str, str | None, str | None]]:
     kinds = {
         "weights": _judge_weights,
         "engines": _judge_engine,
+        "trees": _judge_engine,
         "origins": _judge_origin,
         "downloads": _judge_download,
         "nix-roots": _judge_nix_root,

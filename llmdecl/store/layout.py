@@ -4,6 +4,7 @@
 weights/DIGEST/model.gguf                    or model-00001-of-0000N.gguf ...
 engines/DIGEST-PACKAGE-VERSION/...           an unpacked wheel
 engines/HASH-llama.cpp-VERSION-BACKENDS/...  an engine that was built here
+trees/HASH-llama.cpp/...                     a source tree; HASH is its NAR hash in hexadecimal
 origins/WHEEL-SHA256.json                    what was taken out of a wheel
 downloads/KEY/                               what has arrived of a download that can go on
 roots/NAME                                   links to locks and state folders that name entries

@@ -26,8 +26,8 @@ class Missing:
     """Something that the store lacks, and how it gets there.
 
     `bytes` come over the network; `stored_bytes` is what stays of it, `None` where nobody knows
-    yet (an engine: its lock has only the wheel's size). `arrived_bytes` are here of a download that
-    was cut off, and not counted in `bytes`. `program` has the file already.
+    yet (an engine: its lock has only the size of its wheel or source). `arrived_bytes` are here of
+    a download that was cut off, and not counted in `bytes`. `program` has the file already.
     """
 
     name: str
@@ -70,11 +70,10 @@ def free_bytes(store: Path) -> int:
 
 
 def _engine(store: Store, name: str, engine: LockedEngine) -> Missing | None:
-    if engine.recipe is not None:
-        is_built = (store.folder / built_folder(engine.recipe)).is_dir()
-        return None if is_built else Missing(name, 0, None, "build")
     provider = PROVIDERS.get(engine.provider)
     size = provider.missing(store, engine) if provider else None
+    if engine.recipe is not None and not (store.folder / built_folder(engine.recipe)).is_dir():
+        return Missing(name, size or 0, None, "build")
     return None if size is None else Missing(name, size, None, "nix" if engine.nix else "download")
 
 

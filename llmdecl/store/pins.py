@@ -1,7 +1,9 @@
 """Whether a pin of the lock is for what the spec says, by provider. Pure."""
 
+from llmdecl.engines.llama_cpp.recipe import BuildRecipe
 from llmdecl.sources.reference import normalise_package
-from llmdecl.spec.schema import NixEngine, PathEngine, PypiEngine
+from llmdecl.sources.trees.origin import origin_text
+from llmdecl.spec.schema import NixEngine, PathEngine, PypiEngine, SourceEngine
 from llmdecl.store.model import LockedEngine
 from llmdecl.store.wanted import WantedEngine
 
@@ -18,8 +20,8 @@ def pins(want: WantedEngine, locked: LockedEngine) -> bool:
             return _pins_wheel(engine, locked)
         case NixEngine():
             return locked.nix is not None and locked.nix.package == engine.package
-        case _:
-            return False
+        case SourceEngine():
+            return locked.recipe is not None and _pins_recipe(engine, locked.recipe)
 
 
 def _pins_wheel(engine: PypiEngine, locked: LockedEngine) -> bool:
@@ -28,6 +30,18 @@ def _pins_wheel(engine: PypiEngine, locked: LockedEngine) -> bool:
         return False
     wanted = normalise_package(engine.package), engine.version
     return (package.name, package.version) == wanted
+
+
+def _pins_recipe(engine: SourceEngine, recipe: BuildRecipe) -> bool:
+    """What the spec says of a build; what it leaves to the host stays as it was locked."""
+    if recipe.archive.origin != origin_text(engine) or recipe.cpu != (engine.cpu or "dispatch"):
+        return False
+    if engine.backends is not None and {*recipe.backends} != {*engine.backends} - {"cpu"}:
+        return False
+    words = engine.architectures
+    if words is not None and {*recipe.architectures} != {*words}:
+        return False
+    return recipe.asked == dict(engine.options or {})
 
 
 def describe_engine(engine: LockedEngine) -> str:

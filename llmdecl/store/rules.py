@@ -4,6 +4,7 @@ from llmdecl.diagnostics import Rule, Severity
 from llmdecl.sources import rules as sources
 from llmdecl.sources.http import rules as http
 from llmdecl.sources.ollama import rules as ollama
+from llmdecl.sources.trees import rules as trees
 
 BAD_SOURCE = Rule(
     "LD401",
@@ -290,6 +291,7 @@ RULES: tuple[Rule, ...] = (
     *http.RULES,
     *ollama.RULES,
     *sources.RULES,
+    *trees.RULES,
     NIX_BAD_PACKAGE,
     NIX_MISSING,
     NIX_FLAKES_OFF,

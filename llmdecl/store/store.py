@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from llmdecl.sources.file import Digest
 from llmdecl.store import layout
 from llmdecl.store.model import LockedEngine, LockedFile, LockedPackage, LockedWeights
+from llmdecl.store.nar import nar_hash as hash_tree
 from llmdecl.store.partial import Workplace, sweep, workplace
 from llmdecl.store.sharing import in_use
 from llmdecl.values import Value, from_json, to_json
@@ -169,6 +170,31 @@ class Store:
         """Move a finished engine from the work place to `entry`, in the stead of a damaged one."""
         self._place(folder, entry, work)
 
+    # source trees
+
+    def tree_folder(self, nar_hash: str) -> Path:
+        """Where the tree with this hash is or will be."""
+        return self.folder / layout.tree_folder(nar_hash)
+
+    def tree_problem(self, nar_hash: str) -> str | None:
+        """Why the tree is not what its hash says (all of it is read), or `None`."""
+        folder = self.tree_folder(nar_hash)
+        if not folder.is_dir():
+            return ABSENT
+        try:
+            found = hash_tree(folder)
+        except OSError as error:
+            return f"can't be read: `{error.filename}`: {error.strerror}"
+        return None if found == nar_hash else f"has NAR hash {found}, not {nar_hash}"
+
+    def add_tree(self, folder: Path, nar_hash: str, work: Workplace) -> None:
+        """Move a tree into place, in the stead of a damaged one; its folders become read-only."""
+        entry = self.tree_folder(nar_hash)
+        if entry.is_dir():
+            set_folder_modes(entry, 0o700)
+        self._place(folder, entry, work.folder)
+        set_folder_modes(entry, 0o555)
+
     # origins
 
     def origin(self, wheel_sha256: str) -> Origin | None:
@@ -221,6 +247,16 @@ def _first_problem(pairs: Iterable[tuple[Path, LockedFile]], digest: Digest) -> 
         if found != file.sha256:
             return f"has SHA-256 {found} in `{path.name}`, not {file.sha256}"
     return None
+
+
+def set_folder_modes(tree: Path, mode: int) -> None:
+    """Folders of a tree, itself included: 0o555 for what is kept, 0o700 before it is removed."""
+    tree.chmod(mode | 0o500)
+    for place, folders, _ in os.walk(tree):
+        for name in folders:
+            path = Path(place, name)
+            if not path.is_symlink():
+                path.chmod(mode)
 
 
 def write_durably(path: Path, data: bytes) -> None:

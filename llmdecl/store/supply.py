@@ -158,5 +158,5 @@ def _room(
     store, pip, told = Store(folders.store, tools.digest), Pip(), progress or Silent()
     with suppress(OSError):  # a store that can't be written may still hold all that is needed
         store.sweep()
-    room = Room(store, pip, tools, base, told, spec.sources or Sources())
+    room = Room(store, pip, tools, base, told, spec.sources or Sources(), declared=spec.host)
     return Weights(room), Engines(room), Together((pip, room.web))

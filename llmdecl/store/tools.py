@@ -6,8 +6,16 @@ from pathlib import Path
 
 from llmdecl.diagnostics import Diagnostic, Failure, has_errors
 from llmdecl.facts.gguf_remote import First, RemotePart, read_gguf_remote
-from llmdecl.facts.model import EngineFacts, GgufFacts
+from llmdecl.facts.model import EngineFacts, GgufFacts, HostFacts
 from llmdecl.paths import Folders
+from llmdecl.spec.schema import Host
+
+
+def _host(declared: Host | None, cache: Path | None = None) -> HostFacts:
+    from llmdecl.facts.hardware import look
+
+    return look(declared, {}, cache=cache).host
+
 
 Read = tuple[GgufFacts | None, tuple[Diagnostic, ...]]
 
@@ -27,6 +35,7 @@ class Tools:
     read_remote: Callable[[Sequence[RemotePart], str, First | None], Read] = _read_remote
     cache: Path | None = None
     """Where facts of files elsewhere are kept."""
+    host: Callable[[Host | None], HostFacts] = _host
 
 
 def real_tools(folders: Folders) -> Tools:
@@ -43,6 +52,7 @@ def real_tools(folders: Folders) -> Tools:
             parts, address=address, cache=folders.cache, first=first
         ),
         cache=folders.cache,
+        host=lambda declared: _host(declared, folders.cache),
     )
 
 

@@ -329,3 +329,49 @@ def test_ranges_refused(hub, site, tmp_path):
     """A server that sends the whole file each time is read from its start, once."""
     site.fault("/signed/", refuse_ranges=True)
     assert KEY in good(lock(tiny(site), tmp_path)).weights
+
+
+def test_nothing_to_bring_needs_no_token(hub, site, tmp_path):
+    """What the store holds is not asked for, whatever became of the token's file."""
+    path = tmp_path / "token"
+    path.write_text(SECRET)
+    one = tiny(site, hf={"token-file": str(path)})
+    found = good(lock(one, tmp_path))
+    assert () == fetch(one, found, tmp_path)
+    path.unlink()
+    before = len(site.log)
+    assert () == fetch(one, found, tmp_path)
+    assert before == len(site.log)
+
+
+def test_commit_that_is_gone(hub, site, tmp_path):
+    """A locked commit that the publisher removed is said to be gone, by its name."""
+    found = good(lock(tiny(site), tmp_path))
+    commit = hub.repositories["acme/tiny"].commit
+    words = {"X-Error-Code": "RevisionNotFound"}
+    site.fault("/resolve/", status=404, headers=words)
+    (problem,) = fetch(tiny(site), found, tmp_path)
+    assert "LD441" == problem.code
+    assert f"`{commit}`" in problem.summary
+
+
+def test_endpoint_in_the_clear(hub, site, tmp_path, monkeypatch):
+    """A token would travel in the clear: an endpoint without TLS is not asked."""
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
+    one = tiny(site).model_copy(update={"sources": None})
+    assert ["LD448"] == codes(lock(one, tmp_path))
+
+
+def test_adopted_without_a_byte(hub, site, tmp_path):
+    """A file that Hugging Face's cache has here is shared, and the fetch asks nothing."""
+    one = tiny(site)
+    sources = one.sources.model_copy(update={"adopt": True})
+    one = one.model_copy(update={"sources": sources})
+    found = good(lock(one, tmp_path))
+    blobs = tmp_path / "home/.cache/huggingface/hub/models--acme--tiny/blobs"
+    blobs.mkdir(parents=True)
+    (blobs / sha256(Q4)).write_bytes(Q4)
+    before = len(site.log)
+    assert () == fetch(one, found, tmp_path)
+    assert before == len(site.log)
+    assert Q4 == Store(folders(tmp_path).store).weights_paths(found.weights[KEY])[0].read_bytes()

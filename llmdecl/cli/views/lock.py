@@ -58,10 +58,10 @@ def show_missing(missing: Sequence[Missing], free_bytes: int) -> None:
     """What a fetch would bring, how, and whether there is room for it."""
     for each in missing:
         click.echo(f"+ {each.name}  {_way(each)}")
-    brought = [each for each in missing if each.way != "build"]
+    brought = [each for each in missing if each.way != "build" or each.bytes]
     total = sum(each.bytes for each in brought)
     line = f"{len(brought)} to bring, {format_bytes(total)} to download"
-    if built := len(missing) - len(brought):
+    if built := sum(each.way == "build" for each in missing):
         line += f", {built} to build"
     click.echo(line)
     kept = sum(
@@ -82,7 +82,8 @@ def _way(each: Missing) -> str:
         case "adopt":
             return f"use what {each.program} has here, once it is verified"
         case "build":
-            return "is built by `llmdecl build`"
+            source = f"download {format_bytes(each.bytes)} of source, " if each.bytes else ""
+            return f"{source}is built by `llmdecl build`"
         case "nix":
             return "comes from Nix, which knows the size"
         case "download":
@@ -103,7 +104,7 @@ def _download(each: Missing) -> str:
 def show_fetched(brought: Sequence[Missing], problems: Sequence[Diagnostic]) -> None:
     """That all is there, with warnings."""
     _warn(problems)
-    brought = [each for each in brought if each.way != "build"]
+    brought = [each for each in brought if each.way != "build" or each.bytes]
     total = sum(each.bytes for each in brought)
     click.echo(
         f"{len(brought)} brought, {format_bytes(total)} downloaded; all verified"

@@ -145,7 +145,7 @@ def _options(backends: tuple[str, ...], words: tuple[str, ...], archive: SourceA
             switch = "ON" if backend.name in backends else "OFF"
             options |= {option: switch for option, _ in backend.cmake}
     if "metal" in backends:
-        options["CMAKE_INSTALL_RPATH"] = "@loader_path;@loader_path/../lib"
+        options["CMAKE_INSTALL_RPATH"] = "@loader_path"
         options["GGML_OPENMP"] = "OFF"  # Apple's compiler has none
     else:
         options["CMAKE_REQUIRE_FIND_PACKAGE_OpenMP"] = "ON"

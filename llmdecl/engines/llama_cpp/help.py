@@ -57,14 +57,13 @@ def _flag(head: str, description: str) -> Flag:
     arity = _arity(hint)
     names, negatives = _polarity(spellings) if arity == 0 else (spellings, ())
     environment = _ENVIRONMENT.search(description)
-    removed = _ENVIRONMENT.sub("", description).strip() if _REMOVED in description else None
     return Flag(
         names=names,
         negatives=negatives,
         arity=arity,
-        choices=_choices(hint, description),
+        choices=choices_of(hint, description),
         environment=environment[1] if environment else None,
-        removed=removed,
+        removed=removed_words(description),
     )
 
 
@@ -90,20 +89,25 @@ def _arity(hint: str) -> int:
 def _polarity(spellings: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Spellings that switch on and off. The engine lists those that switch off last.
 
-    A lone negative (`--no-host`) sets its own entry and has no opposite.
+    A lone negative (`--no-host`; `-nkvo, --no-kv-offload` in older versions) sets its own entry and
+    has no opposite.
     """
     if not any(word.startswith("--no-") for word in spellings[1:]):
         return spellings, ()
-    for index, word in enumerate(spellings):
-        if index and (word.startswith("--no-") or re.match(r"-n[a-z]", word)):
-            return spellings[:index], spellings[index:]
-    return spellings, ()
+    off = [word.startswith("--no-") or bool(re.match(r"-n[a-z]", word)) for word in spellings]
+    first = off.index(True)
+    return (spellings[:first], spellings[first:]) if first else (spellings, ())
 
 
-def _choices(hint: str, description: str) -> tuple[str, ...]:
+def choices_of(hint: str, description: str) -> tuple[str, ...]:
     """Values that the entry allows, where it lists them all; a list of examples is not one."""
     for pattern in _CHOICES:
         if match := pattern.fullmatch(hint):
             return tuple(re.split(r"[,|]", match[1]))
     allowed = _ALLOWED.search(description) if hint else None
     return tuple(allowed[1].split(", ")) if allowed else ()
+
+
+def removed_words(description: str) -> str | None:
+    """The engine's own words on an entry that is only there to say that it is gone."""
+    return _ENVIRONMENT.sub("", description).strip() if _REMOVED in description else None

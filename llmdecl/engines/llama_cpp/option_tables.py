@@ -19,7 +19,7 @@ ALWAYS: Mapping[str, str] = {
     "CMAKE_INSTALL_BINDIR": "bin",
     "CMAKE_INSTALL_INCLUDEDIR": "include",
     "CMAKE_INSTALL_LIBDIR": "lib",
-    "CMAKE_INSTALL_RPATH": "$ORIGIN;$ORIGIN/../lib",
+    "CMAKE_INSTALL_RPATH": "$ORIGIN",
     "CMAKE_INSTALL_RPATH_USE_LINK_PATH": "OFF",
 }
 TREE: Mapping[str, str] = {

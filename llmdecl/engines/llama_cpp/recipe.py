@@ -46,6 +46,8 @@ class BuildRecipe(Value, kw_only=True, frozen=True):
     cpu: Literal["dispatch", "native", "baseline"]
     options: Mapping[str, str]
     toolchain: tuple[str, ...] = ()
+    asked: Mapping[str, str] = {}
+    """The spec's own options as it has them, by which a lock is known to be for it."""
 
     @property
     def input_hash(self) -> str:

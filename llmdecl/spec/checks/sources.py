@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.sources.reference import LOOPBACK
+from llmdecl.sources.trees.origin import parse_origin
 from llmdecl.spec.address import address
 from llmdecl.spec.rules import BAD_SOURCE_ENDPOINT, ENGINE_TREE, RELATIVE_SOURCE_PATH
 from llmdecl.spec.schema import SourceEngine, Spec
@@ -38,6 +39,12 @@ def _tree(name: str, engine: SourceEngine) -> Iterator[Diagnostic]:
         what = f"names {listed(given)}, and can have one" if given else "names no tree"
         note = "`version`, `commit` or `source` says what it is built of"
         yield ENGINE_TREE.at(address("engines", name), f"engine `{name}` {what}", notes=(note,))
+        return
+    try:
+        parse_origin(engine)
+    except ValueError as error:
+        at = address("engines", name, "source")
+        yield ENGINE_TREE.at(at, f"`{shown(engine.source or '')}` is no tree", notes=(str(error),))
 
 
 def _path(where: str, path: str | None) -> Iterator[Diagnostic]:

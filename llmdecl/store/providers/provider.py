@@ -32,6 +32,8 @@ class Provider:
     bring: Callable[[Room, WantedEngine, LockedEngine], Diagnostics]
     missing: Callable[[Store, LockedEngine], int | None]
     is_local: bool = False
+    repin: Callable[[Room, WantedEngine, LockedEngine], Pinned | None] | None = None
+    """For a pin that is not the spec's any more: the new one, if nothing has to be brought."""
 
 
 def tell(room: Room, want: WantedEngine) -> Item:

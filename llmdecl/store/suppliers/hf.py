@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 
 from llmdecl.facts.gguf_remote import First
 from llmdecl.facts.hub_others import keep_others, known_others
 from llmdecl.facts.model import GgufFacts
 from llmdecl.sources.http.values import Source
-from llmdecl.sources.huggingface import explained, hub
+from llmdecl.sources.huggingface import Hub, explained, hub
 from llmdecl.sources.peek import Repository, read_others, same_models
 from llmdecl.sources.reference import HfReference
 from llmdecl.sources.repository import Offer, choose, offers
@@ -51,7 +52,7 @@ def pin(
         gated=revision.gated,
     )
     first = First()
-    with explained(at, reference, revision.commit, address):
+    with explained(lambda: at, reference, revision.commit, offer.path, address):
         files, gguf, warnings = _files(
             room, want, offer, lambda path: at.source(reference, revision.commit, path), first
         )
@@ -135,14 +136,17 @@ def bring(
     """The locked files of the locked commit, unless they are there and sound."""
     assert locked.origin is not None
     commit = locked.origin.revision or ""
-    at = hub(room.web, room.sources.hf, want.address)
-    with explained(at, reference, commit, want.address, locked.files[0].path):
-        return bring_files(
-            room,
-            want,
-            locked,
-            lambda file: at.source(reference, commit, file.path or file.name),
-        )
+    first = locked.files[0]
+
+    @cache  # a token that can't be read matters only when something has to be asked
+    def at() -> Hub:
+        return hub(room.web, room.sources.hf, want.address)
+
+    def source_of(file: LockedFile) -> Source:
+        return at().source(reference, commit, file.path or file.name)
+
+    with explained(at, reference, commit, first.path or first.name, want.address):
+        return bring_files(room, want, locked, source_of)
 
 
 def holds(reference: HfReference, locked: LockedWeights) -> bool:

@@ -88,8 +88,11 @@ def bring(
     room: Room, want: WantedSource, reference: HttpsReference, locked: LockedWeights
 ) -> Diagnostics:
     """The locked files, unless they are there and sound."""
-    sources = _sources(reference, want.address)
-    return bring_files(room, want, locked, lambda file: sources[file.name])
+
+    def source_of(file: LockedFile) -> Source:
+        return _sources(reference, want.address)[file.name]
+
+    return bring_files(room, want, locked, source_of)
 
 
 def holds(reference: HttpsReference, locked: LockedWeights) -> bool:

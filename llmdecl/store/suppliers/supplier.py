@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.sources.http.web import Web
 from llmdecl.sources.pip import Pip
-from llmdecl.spec.schema import Sources
+from llmdecl.spec.schema import Host, Sources
 from llmdecl.store.layout import weights_digest
 from llmdecl.store.model import LockedWeights
 from llmdecl.store.progress import Item, Progress
@@ -34,6 +34,8 @@ class Room:
     progress: Progress
     sources: Sources = field(default_factory=Sources)
     web: Web = field(default_factory=Web)
+    declared: Host | None = None
+    """The spec's host, for what is built for its devices."""
 
     def called_off(self) -> bool:
         """Whether somebody wants to end."""

@@ -3,10 +3,10 @@
   outputs =
     { self }:
     let
-      system = "x86_64-linux";
+      lib = import ./lib.nix;
     in
     {
-      lib = import ./lib.nix;
-      legacyPackages.${system} = import ./default.nix { inherit system; };
+      inherit lib;
+      legacyPackages = lib.genAttrs lib.platforms.linux (system: import ./default.nix { inherit system; });
     };
 }

@@ -13,6 +13,29 @@ let
     concatMapStringsSep = separator: f: list: concatStringsSep separator (map f list);
     boolToString = value: if value then "true" else "false";
 
+    genAttrs =
+      names: f:
+      builtins.listToAttrs (
+        map (name: {
+          inherit name;
+          value = f name;
+        }) names
+      );
+    splitString =
+      separator: text: builtins.filter builtins.isString (builtins.split separator text);
+    removePrefix =
+      prefix: text:
+      let
+        length = builtins.stringLength prefix;
+      in
+      if builtins.substring 0 length text == prefix then builtins.substring length (-1) text else text;
+
+    licenses.mit.spdxId = "MIT";
+    platforms.linux = [
+      "x86_64-linux"
+      "aarch64-linux"
+    ];
+
     escapeShellArg =
       argument:
       let

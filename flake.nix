@@ -1,0 +1,45 @@
+{
+  description = "One spec for a running, pinned, memory-proven local LLM stack on llama.cpp";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
+
+  outputs =
+    { self, nixpkgs }:
+    let
+      inherit (nixpkgs) lib;
+      forAllSystems =
+        outputs:
+        lib.genAttrs [
+          "x86_64-linux"
+          "aarch64-linux"
+        ] (system: outputs system nixpkgs.legacyPackages.${system});
+    in
+    {
+      packages = forAllSystems (_system: pkgs: rec {
+        llmdecl = pkgs.callPackage ./modules/package.nix { };
+        default = llmdecl;
+      });
+
+      overlays.default = final: _prev: {
+        llmdecl = final.callPackage ./modules/package.nix { };
+      };
+
+      lib = import ./modules/lib.nix;
+
+      checks = forAllSystems (system: _pkgs: {
+        package = self.packages.${system}.llmdecl;
+      });
+
+      devShells = forAllSystems (system: pkgs: {
+        default = pkgs.mkShell {
+          inputsFrom = [ self.packages.${system}.llmdecl ];
+          packages = [
+            pkgs.gnumake
+            pkgs.python3
+          ];
+        };
+      });
+
+      formatter = forAllSystems (_system: pkgs: pkgs.nixfmt);
+    };
+}
