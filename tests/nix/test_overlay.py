@@ -1,5 +1,6 @@
 """The overlay of engines that are built of source, evaluated by Nix over our stand-in."""
 
+import base64
 import hashlib
 import io
 import tarfile
@@ -192,6 +193,28 @@ def test_the_tree_is_what_we_hashed(nix, tmp_path, root):
     wrong = recipe(archive=source.replace(nar_hash=NAR))
     path.write_text(overlay({"main": wrong}))
     assert "hash mismatch" in nix.run(*words).stderr
+
+
+def test_a_folder_of_this_machine(nix, tmp_path):
+    """It has no archive: its own hash is asked for, and what `nix-store` adds is it."""
+    tree = tmp_path / "llama.cpp"
+    tree.mkdir()
+    (tree / "CMakeLists.txt").write_text("project(of a folder)\n")
+    found = nar_hash(tree)
+    source = archive(
+        origin=f"file:{tree}",
+        file_name=tree.name,
+        sha256=base64.b64decode(found.removeprefix("sha256-")).hex(),
+        root="",
+        nar_hash=found,
+    )
+    path = tmp_path / "overlay.nix"
+    path.write_text(overlay({"main": recipe(archive=source)}))
+    source_of = f"({packages(path)}).llmdecl-main.src"
+    message = nix.value(f"{source_of}.message")
+    assert "`nix-store --add-fixed --recursive sha256 llama.cpp`" in message
+    added = nix.say("nix-store", "--add-fixed", "--recursive", "sha256", tree)
+    assert nix.say("nix-build", "--no-out-link", "--expr", source_of) == added
 
 
 @pytest.mark.parametrize(
