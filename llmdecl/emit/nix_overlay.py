@@ -218,7 +218,7 @@ def _comments(recipe: BuildRecipe) -> Iterator[str]:
         )
     if recipe.cpu == "native":
         yield nix.comment("no code for one processor alone: builds of Nix are for any machine")
-    left = sorted(name for name in recipe.options if not _PASSED.fullmatch(name))
+    left = sorted(name for name in recipe.options if not _is_passed(name, recipe))
     if left:
         yield nix.comment(f"left to nixpkgs: {' '.join(left)}")
 
@@ -263,7 +263,7 @@ def _required(archive: SourceArchive, mode: str) -> str:
     """What nothing on the network has: Nix says how to add it to its store."""
     name, recursive = nix.store_name(archive.file_name), mode == "recursive"
     command = f"nix-store --add-fixed {'--recursive ' if recursive else ''}sha256"
-    held = {
+    held: dict[str, nix.Value] = {
         "name": name,
         "sha256": archive.sha256,
         "message": f"`{command} {name}` adds `{archive.origin}` of llmdecl's spec"
@@ -297,7 +297,7 @@ def _cmake(recipe: BuildRecipe) -> Mapping[str, str]:
     if not archive.npm_deps_hash:
         hidden = {"LLAMA_BUILD_UI": "OFF", "LLAMA_USE_PREBUILT_UI": "OFF"}
     commit = (archive.commit or "unknown")[:9]
-    own = {name: value for name, value in recipe.options.items() if _PASSED.fullmatch(name)}
+    own = {name: value for name, value in recipe.options.items() if _is_passed(name, recipe)}
     merged = {
         "LLAMA_BUILD_NUMBER": str(archive.build or 0),
         "LLAMA_BUILD_COMMIT": commit,
@@ -307,6 +307,11 @@ def _cmake(recipe: BuildRecipe) -> Mapping[str, str]:
         "GGML_NATIVE": "OFF",
     }
     return dict(sorted(merged.items()))
+
+
+def _is_passed(name: str, recipe: BuildRecipe) -> bool:
+    """Whether an option is llama.cpp's, or the spec's own words."""
+    return _PASSED.fullmatch(name) is not None or name in recipe.asked
 
 
 def _npm(archive: SourceArchive) -> nix.Value:
