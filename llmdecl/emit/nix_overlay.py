@@ -218,7 +218,7 @@ def _comments(recipe: BuildRecipe) -> Iterator[str]:
         )
     if recipe.cpu == "native":
         yield nix.comment("no code for one processor alone: builds of Nix are for any machine")
-    left = sorted(name for name in recipe.options if not _PASSED.fullmatch(name))
+    left = sorted(name for name in recipe.options if not _is_passed(name, recipe))
     if left:
         yield nix.comment(f"left to nixpkgs: {' '.join(left)}")
 
@@ -230,7 +230,7 @@ def _engine(name: str, recipe: BuildRecipe) -> Mapping[str, nix.Value]:
     return {
         "name": name,
         "version": str(archive.build) if archive.build else recipe.version.removeprefix("b"),
-        "src": nix.Expression(f"tree {nix.render(_tree(recipe), '    ')}"),
+        "src": nix.Expression(_source(recipe)),
         "backends": [
             *(["blas"] if recipe.options.get("GGML_BLAS") == "ON" else []),
             *(backend for backend in recipe.backends if backend != "cpu"),
@@ -243,28 +243,41 @@ def _engine(name: str, recipe: BuildRecipe) -> Mapping[str, nix.Value]:
     }
 
 
-def _tree(recipe: BuildRecipe) -> Mapping[str, nix.Value]:
+def _source(recipe: BuildRecipe) -> str:
+    """The tree out of its archive; a folder of somebody's machine is asked for as it is."""
     archive = recipe.archive
+    if nix.sri(archive.sha256) == archive.nar_hash:
+        return _required(archive, "recursive")
     zipped = archive.file_name.endswith(".zip")
-    return {
+    tree = {
         "name": nix.store_name(f"llama.cpp-{recipe.version}-source"),
         "archive": nix.Expression(_archive(archive)),
         "root": archive.root,
         "hash": archive.nar_hash,
         "unpack": nix.Expression("zip" if zipped else "tar"),
     }
+    return f"tree {nix.render(tree, '    ')}"
+
+
+def _required(archive: SourceArchive, mode: str) -> str:
+    """What nothing on the network has: Nix says how to add it to its store."""
+    name, recursive = nix.store_name(archive.file_name), mode == "recursive"
+    command = f"nix-store --add-fixed {'--recursive ' if recursive else ''}sha256"
+    held: dict[str, nix.Value] = {
+        "name": name,
+        "sha256": archive.sha256,
+        "message": f"`{command} {name}` adds `{archive.origin}` of llmdecl's spec"
+        + (", which has to be without `.git`" if recursive else ""),
+        **({"hashMode": mode} if recursive else {}),
+    }
+    return f"prev.requireFile {nix.render(held, '    ' if recursive else '      ')}"
 
 
 def _archive(archive: SourceArchive) -> str:
     """What brings the archive, by its own hash."""
     name, origin = nix.store_name(archive.file_name), archive.origin
     if origin.startswith("file:"):
-        message = (
-            f"nix-store --add-fixed sha256 FILE adds `{origin}` of llmdecl's spec; it has to be "
-            f"called {name}"
-        )
-        held = {"name": name, "sha256": archive.sha256, "message": message}
-        return f"prev.requireFile {nix.render(held, '      ')}"
+        return _required(archive, "flat")
     if origin.startswith("pypi:"):
         package = archive.file_name.rpartition("-")[0]
         url = f"mirror://pypi/{package[:1]}/{package}/{archive.file_name}"
@@ -284,7 +297,7 @@ def _cmake(recipe: BuildRecipe) -> Mapping[str, str]:
     if not archive.npm_deps_hash:
         hidden = {"LLAMA_BUILD_UI": "OFF", "LLAMA_USE_PREBUILT_UI": "OFF"}
     commit = (archive.commit or "unknown")[:9]
-    own = {name: value for name, value in recipe.options.items() if _PASSED.fullmatch(name)}
+    own = {name: value for name, value in recipe.options.items() if _is_passed(name, recipe)}
     merged = {
         "LLAMA_BUILD_NUMBER": str(archive.build or 0),
         "LLAMA_BUILD_COMMIT": commit,
@@ -294,6 +307,11 @@ def _cmake(recipe: BuildRecipe) -> Mapping[str, str]:
         "GGML_NATIVE": "OFF",
     }
     return dict(sorted(merged.items()))
+
+
+def _is_passed(name: str, recipe: BuildRecipe) -> bool:
+    """Whether an option is llama.cpp's, or the spec's own words."""
+    return _PASSED.fullmatch(name) is not None or name in recipe.asked
 
 
 def _npm(archive: SourceArchive) -> nix.Value:

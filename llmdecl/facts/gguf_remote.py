@@ -117,6 +117,13 @@ def read_alike(
     return facts, found
 
 
+def keep_measured(parts: Sequence[tuple[str, int]], facts: GgufFacts, cache: Path | None) -> None:
+    """What files (SHA-256 and size of each) say of themselves, now that they were here to be read:
+    in the stead of what was read over the network."""
+    key = [_Remote(sha256=sha256, size_bytes=size) for sha256, size in parts]
+    Cache(cache, "gguf-remote", CACHE_SCHEMA).put(key, facts)
+
+
 def _is_alike(one: Mapping[str, KeyValue], other: Mapping[str, KeyValue]) -> bool:
     """Whether the same keys are there, but for those that tell how a file was made."""
     return all(key.startswith(("general.", "quantize.", "split.")) for key in {*one} ^ {*other})

@@ -9,12 +9,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from llmdecl.diagnostics import Diagnostic, Failure
-from llmdecl.engines.llama_cpp.recipe import SourceArchive
+from llmdecl.engines.llama_cpp.recipe import ARCHIVES, SourceArchive
 from llmdecl.sources import file
 from llmdecl.sources.http.values import Source
 from llmdecl.sources.reference import FileReference, HttpsReference
 from llmdecl.sources.trees import sdist
-from llmdecl.sources.trees.origin import ARCHIVES, ARCHIVES_VARIABLE, Origin, Revision, Sdist
+from llmdecl.sources.trees.origin import ARCHIVES_VARIABLE, Origin, Revision, Sdist
 from llmdecl.sources.trees.rules import SDIST_UNPROMISED, TREE_CHANGED, TREE_REPACKED
 from llmdecl.sources.trees.unpack import Found, copy_folder, look, unpack
 from llmdecl.sources.wheel import Tell

@@ -1,8 +1,11 @@
 """The overlay of engines that are built of source, evaluated by Nix over our stand-in."""
 
+import base64
 import hashlib
 import io
+import json
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -188,10 +191,44 @@ def test_the_tree_is_what_we_hashed(nix, tmp_path, root):
     assert absent.returncode != 0  # the archive is not in Nix's store yet
     nix.say("nix-store", "--add-fixed", "sha256", file)
     built = nix.say(*words)
-    assert nar_hash(type(path)(built)) == source.nar_hash
+    assert nar_hash(Path(built)) == source.nar_hash
     wrong = recipe(archive=source.replace(nar_hash=NAR))
     path.write_text(overlay({"main": wrong}))
     assert "hash mismatch" in nix.run(*words).stderr
+
+
+def test_a_folder_of_this_machine(nix, tmp_path):
+    """It has no archive: its own hash is asked for, and what `nix-store` adds is it."""
+    tree = tmp_path / "llama.cpp"
+    tree.mkdir()
+    (tree / "CMakeLists.txt").write_text("project(of a folder)\n")
+    found = nar_hash(tree)
+    source = archive(
+        origin=f"file:{tree}",
+        file_name=tree.name,
+        sha256=base64.b64decode(found.removeprefix("sha256-")).hex(),
+        root="",
+        nar_hash=found,
+    )
+    path = tmp_path / "overlay.nix"
+    path.write_text(overlay({"main": recipe(archive=source)}))
+    source_of = f"({packages(path)}).llmdecl-main.src"
+    message = nix.value(f"{source_of}.message")
+    assert "`nix-store --add-fixed --recursive sha256 llama.cpp`" in message
+    added = nix.say("nix-store", "--add-fixed", "--recursive", "sha256", tree)
+    assert nix.say("nix-build", "--no-out-link", "--expr", source_of) == added
+
+
+def test_goldens_evaluate(nix):
+    """Every overlay that the compiler is known to write: all its engines are derivations."""
+    written = sorted((Path(__file__).parents[1] / "golden").glob("*/expected/nix/overlay.nix"))
+    assert written
+    for path in written:
+        lock = json.loads((path.parents[2] / "llmdecl.lock").read_text())
+        names = [name for name, engine in lock["engines"].items() if engine.get("recipe")]
+        engines = nix.value(f"({FACTS}) ({packages(path)})")
+        assert sorted(engines) == sorted(f"llmdecl-{name}" for name in names)
+        assert all(engine["derivation"].endswith(".drv") for engine in engines.values())
 
 
 @pytest.mark.parametrize(

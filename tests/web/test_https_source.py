@@ -151,3 +151,31 @@ def test_netrc(site, tmp_path, monkeypatch):
     (problem,) = lock(spec(site, {"m": source}), tmp_path)[1]
     assert "LD451" == problem.code
     assert "s3cr3t" not in str(problem)
+
+
+def test_unchanged_file_is_not_brought_again(site, tmp_path):
+    """A renewed pin of a file with the same ETag costs its header at most; a new ETag the file."""
+    source = site.put("/m.gguf", BODY + bytes(3 << 20), etag='"one"')
+    body = site.files["/m.gguf"].body
+    one = spec(site, {"m": source})
+    found = good(lock(one, tmp_path))
+    site.log.clear()
+    assert found == good(lock(one, tmp_path, found, update=["m"]))
+    assert site.sent_bytes() <= 1 + (1 << 20)
+    site.put("/m.gguf", body, etag='"two"')
+    site.log.clear()
+    assert (
+        found.weights[source].digest
+        == good(lock(one, tmp_path, found, update=["m"])).weights[source].digest
+    )
+    assert site.sent_bytes() >= len(body)
+
+
+def test_weak_etag_tells_nothing(site, tmp_path):
+    """A weak ETag is no version: the file is brought to know it each time."""
+    source = site.put("/m.gguf", BODY, etag='W/"one"')
+    one = spec(site, {"m": source})
+    found = good(lock(one, tmp_path))
+    site.put("/m.gguf", model(seed=9), etag='W/"one"')
+    moved = good(lock(one, tmp_path, found, update=["m"]))
+    assert sha256(model(seed=9)) == moved.weights[source].digest

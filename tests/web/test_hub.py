@@ -283,6 +283,21 @@ def test_other_header_than_locked(hub, site, tmp_path):
     assert "LD450" == problem.code
     assert any(note.startswith("parameters:") for note in problem.notes)
     assert not Store(folders(tmp_path).store).has_weights(weights.digest)
+    mended = good(lock(tiny(site), tmp_path, found, update=["m"]))
+    assert weights.gguf == mended.weights[KEY].gguf
+    assert () == fetch(tiny(site), mended, tmp_path)
+
+
+def test_header_of_a_liar_is_forgotten(hub, site, tmp_path):
+    """A header that was a lie when it was read is not believed again once the file was here."""
+    lie = model("Liar", seed=4).replace(b"llama.context_length", b"llama.context_lengtj")
+    assert len(lie) == len(Q4)
+    fault = site.fault("/signed/", body=lie.replace(b"{{ messages }}", b"{{ mes_ages }}"))
+    found = good(lock(tiny(site), tmp_path))
+    fault.times = 0
+    assert ["LD450"] == [each.code for each in fetch(tiny(site), found, tmp_path)]
+    mended = good(lock(tiny(site), tmp_path, found, update=["m"]))
+    assert () == fetch(tiny(site), mended, tmp_path)
 
 
 def test_without_lfs(hub, site, tmp_path):

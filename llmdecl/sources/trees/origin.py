@@ -19,9 +19,6 @@ from llmdecl.sources.reference import (
 )
 from llmdecl.spec.schema import SourceEngine
 
-ARCHIVES = "https://github.com/ggml-org/llama.cpp/archive/{ref}.tar.gz"
-"""llama.cpp's repository as archives; `{ref}` is `refs/tags/TAG` or a commit."""
-
 ARCHIVES_VARIABLE = "LLMDECL_LLAMA_CPP_ARCHIVES"
 """The environment variable that puts another pattern in its stead: a mirror's."""
 

@@ -3,6 +3,7 @@
 import os
 
 from llmdecl.diagnostics import Failure
+from llmdecl.facts.web_digests import keep_digest, known_digest
 from llmdecl.sources.http.values import RemoteFile, Source, shown
 from llmdecl.sources.https import named_part, part_urls, source
 from llmdecl.sources.huggingface import clean
@@ -27,8 +28,11 @@ def pin(
     remotes = {name: room.web.look(each, address=want.address) for name, each in sources.items()}
     named = named_part(reference)
     _agree(want, reference.sha256, remotes[named].sha256)
+    cache = room.tools.cache
     digests = {
-        name: (reference.sha256 if name == named else None) or remote.sha256
+        name: (reference.sha256 if name == named else None)
+        or remote.sha256
+        or known_digest(remote.source.url, remote.etag, remote.size_bytes, cache)
         for name, remote in remotes.items()
     }
     if all(digests.values()) and all(r.size_bytes is not None for r in remotes.values()):
@@ -51,6 +55,9 @@ def pin(
             for number, (name, each) in enumerate(sources.items(), 1)
         ]
         files, gguf, warnings = download_to_know(room, want, wanted)
+        for file in files:
+            remote = remotes[file.name]
+            keep_digest(remote.source.url, remote.etag, remote.size_bytes, file.sha256, cache)
     room.progress.done(want.key)
     pinned = LockedWeights(
         source=want.key,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from llmdecl.diagnostics import Failure
-from llmdecl.facts.gguf_remote import First
+from llmdecl.facts.gguf_remote import First, keep_measured
 from llmdecl.facts.model import GgufFacts
 from llmdecl.sources.http.values import RemoteFile, Source
 from llmdecl.sources.remote import remote_part
@@ -79,6 +79,9 @@ def check_header(room: Room, want: WantedSource, locked: LockedWeights, path: Pa
     """A Failure when the files at `path` say something else of themselves than the lock does."""
     facts, _ = gguf_of(room.tools, path, want.key, want.address)
     if _substance(facts) != _substance(locked.gguf):
+        keep_measured(
+            [(file.sha256, file.size_bytes) for file in locked.files], facts, room.tools.cache
+        )
         names = (
             "architecture",
             "parameters",

@@ -42,8 +42,9 @@ let
         name,
         sha256,
         message,
+        hashMode ? "flat",
       }:
-      fixedOutput name sha256 "flat" // { inherit message; };
+      fixedOutput name sha256 hashMode // { inherit message; };
     fetchNpmDeps =
       { name, hash, ... }:
       stdenv.mkDerivation {

@@ -1,0 +1,24 @@
+# llama.cpp b10434 for vulkan; inputs c3d86c36b8998b3dcc84b8d6edc3fa0a34860919b52b9619d05b6d63e22dba55
+# cmake -C recipe.cmake -S SOURCE -B BUILD
+cmake_policy(VERSION 3.14)
+set(CMAKE_BUILD_TYPE "Release" CACHE STRING "")
+set(CMAKE_BUILD_WITH_INSTALL_RPATH "ON" CACHE BOOL "")
+set(CMAKE_CXX_ARCHIVE_CREATE "<CMAKE_AR> qcD <TARGET> <LINK_FLAGS> <OBJECTS>" CACHE STRING "")
+set(CMAKE_CXX_ARCHIVE_FINISH "<CMAKE_RANLIB> -D <TARGET>" CACHE STRING "")
+set(CMAKE_C_ARCHIVE_CREATE "<CMAKE_AR> qcD <TARGET> <LINK_FLAGS> <OBJECTS>" CACHE STRING "")
+set(CMAKE_C_ARCHIVE_FINISH "<CMAKE_RANLIB> -D <TARGET>" CACHE STRING "")
+set(CMAKE_EXE_LINKER_FLAGS "-Wl,--build-id=none" CACHE STRING "")
+set(CMAKE_INSTALL_RPATH "\$ORIGIN" CACHE STRING "")
+set(CMAKE_MODULE_LINKER_FLAGS "-Wl,--build-id=none" CACHE STRING "")
+set(CMAKE_SHARED_LINKER_FLAGS "-Wl,--build-id=none" CACHE STRING "")
+set(GGML_BACKEND_DL "ON" CACHE BOOL "")
+set(GGML_BUILD_COMMIT "unknown" CACHE STRING "")
+set(GGML_CPU_ALL_VARIANTS "ON" CACHE BOOL "")
+set(GGML_NATIVE "OFF" CACHE BOOL "")
+set(GGML_OPENMP "ON" CACHE BOOL "")
+set(GGML_VULKAN "ON" CACHE BOOL "")
+set(LLAMA_OPENSSL "OFF" CACHE BOOL "")
+
+# the folders of this build are not compiled in
+set(CMAKE_C_FLAGS "\"-ffile-prefix-map=${CMAKE_SOURCE_DIR}=/llmdecl/src\" \"-ffile-prefix-map=${CMAKE_BINARY_DIR}=/llmdecl/build\"" CACHE STRING "")
+set(CMAKE_CXX_FLAGS "\"-ffile-prefix-map=${CMAKE_SOURCE_DIR}=/llmdecl/src\" \"-ffile-prefix-map=${CMAKE_BINARY_DIR}=/llmdecl/build\"" CACHE STRING "")
