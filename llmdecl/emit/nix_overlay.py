@@ -249,7 +249,7 @@ def _source(recipe: BuildRecipe) -> str:
     if nix.sri(archive.sha256) == archive.nar_hash:
         return _required(archive, "recursive")
     zipped = archive.file_name.endswith(".zip")
-    tree = {
+    tree: dict[str, nix.Value] = {
         "name": nix.store_name(f"llama.cpp-{recipe.version}-source"),
         "archive": nix.Expression(_archive(archive)),
         "root": archive.root,
