@@ -10,7 +10,7 @@ from llmdecl.activate.drift import drift
 from llmdecl.activate.effects import Effect
 from llmdecl.activate.live import ENGINE_FILES, ROUTER_FILES, Live, Version
 from llmdecl.activate.phrases import RELOADS, RESTARTS_ROUTER, SHRINKS
-from llmdecl.plan.model import Budget, EndpointPlan, Plan, RouterPlan
+from llmdecl.plan.model import Budget, EndpointPlan, EnginePlan, Plan, RouterPlan
 from llmdecl.spec.address import address as address_of
 from llmdecl.units import format_bytes
 
@@ -67,7 +67,7 @@ def _engines(old: Plan | None, planned: Plan, live: Live) -> Iterator[Change]:
                 address=address_of("engines", engine.name),
                 effect=Effect.FETCH,
                 reason=engine.version,
-                consequence="downloads it",
+                consequence=_supply(engine),
             )
         if was is None or (was.digest, was.executable) == (engine.digest, engine.executable):
             continue
@@ -85,9 +85,14 @@ def _engines(old: Plan | None, planned: Plan, live: Live) -> Iterator[Change]:
             address=address_of("engines", engine.name),
             effect=Effect.ENGINE,
             reason=reason,
-            consequence=("downloads it; " if fetched else "")
+            consequence=(f"{_supply(engine)}; " if fetched else "")
             + (restarts if users else "no running model uses it"),
         )
+
+
+def _supply(engine: EnginePlan) -> str:
+    """How an engine that is not here gets here."""
+    return "downloads it" if engine.recipe is None else "builds it"
 
 
 def _endpoints(old: Plan | None, planned: Plan) -> Iterator[Change]:

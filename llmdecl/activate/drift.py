@@ -103,10 +103,13 @@ def _store(current: Version | None, planned: Version, live: Live) -> Iterator[Ch
     linked = {f"weights/{w.digest}" for w in weights if w.source.startswith("file:")}
     known = {f"weights/{w.digest}" for m in current.plan.models for w in m.weights}
     known |= {e.executable.text.removeprefix("/") for e in current.plan.engines}
+    built = {e.executable.text.removeprefix("/") for e in planned.plan.engines if e.recipe}
     still = {f"weights/{w.digest}" for w in weights}
     still |= {e.executable.text.removeprefix("/") for e in planned.plan.engines}
     for path in sorted(known & still & set(live.absent)):
-        consequence = "links its file" if path in linked else "downloads it"
+        consequence = "builds it" if path in built else "downloads it"
+        if path in linked:
+            consequence = "links its file"
         yield _drift(path, Effect.FETCH, "not in the store", consequence)
 
 

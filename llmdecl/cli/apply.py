@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from llmdecl.activate.changes import ChangeSet
     from llmdecl.activate.generations import Content
     from llmdecl.activate.hands import Hands
-    from llmdecl.plan.model import Plan
     from llmdecl.spec.schema import Spec
 
 
@@ -92,30 +91,16 @@ def _saved(path: Path, where: Folders) -> "tuple[Hands, Content, Spec, ChangeSet
 def _carry_out(hands: "Hands", content: "Content", spec: "Spec", *, yes: bool) -> None:
     from llmdecl.activate.apply import apply
     from llmdecl.activate.routers import require_runnable
-    from llmdecl.cli.lifecycle import confirm, fetch
+    from llmdecl.cli.building import unbuilt
+    from llmdecl.cli.lifecycle import confirm, supply
+    from llmdecl.cli.views.build import show_unbuilt
     from llmdecl.cli.views.changes import show_applied
     from llmdecl.store.sharing import in_use
 
     require_runnable(content.plan)
-    _require_built(content.plan, hands.folders.store)
+    show_unbuilt(unbuilt(content.lock, hands.folders))
     confirm("Apply these changes?", yes=yes)
     with in_use(hands.folders.store):  # a saved plan's lock counts when its generation is stored
-        fetch(spec, content.lock, Path(content.origin).parent, hands.folders)
+        supply(spec, content.lock, Path(content.origin).parent, hands.folders)
         generation, warnings = apply(hands, content)
     show_applied(generation, warnings)
-
-
-def _require_built(plan: "Plan", store: Path) -> None:
-    """A Failure for engines of the plan that are built from source and are not here."""
-    from dataclasses import replace
-
-    from llmdecl.diagnostics import Failure, Severity
-    from llmdecl.sources.trees.rules import not_built
-
-    absent = [
-        engine.name
-        for engine in plan.engines
-        if engine.recipe is not None and not (store / engine.executable.text.lstrip("/")).is_file()
-    ]
-    if absent:
-        raise Failure(*(replace(not_built(name), severity=Severity.ERROR) for name in absent))

@@ -99,12 +99,13 @@ def _carry_out(
     from llmdecl.cli.lifecycle import confirm
     from llmdecl.cli.views.build import build_progress, show_outcome
     from llmdecl.diagnostics import Failure
+    from llmdecl.store.sharing import in_use
 
     if seconds > CONFIRM_S:
         confirm("Build?", yes=yes)
     problems: list[Diagnostic] = []
     for work in todo:
-        with build_progress() as tell:
+        with in_use(where.store), build_progress() as tell:
             doing = builder(where, tell)
             outcome = doing.check(work.order) if check else doing.build(work.order)
         show_outcome(work, outcome, checked=check)

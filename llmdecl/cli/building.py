@@ -9,7 +9,7 @@ from llmdecl.builder import rules
 from llmdecl.builder.build import Builder, Order, Outcome
 from llmdecl.builder.price import Price
 from llmdecl.builder.progress import BuildProgress
-from llmdecl.diagnostics import Diagnostic, Failure, has_errors
+from llmdecl.diagnostics import Diagnostic, Failure
 from llmdecl.paths import Folders
 from llmdecl.spec.schema import SourceEngine, Spec
 from llmdecl.store.layout import tree_folder
@@ -18,7 +18,7 @@ from llmdecl.store.pins import pins
 from llmdecl.store.rules import LOCK_STALE
 from llmdecl.store.store import Store
 from llmdecl.store.tools import real_tools
-from llmdecl.store.wanted import WantedEngine, wanted
+from llmdecl.store.wanted import wanted
 
 if TYPE_CHECKING:
     from llmdecl.facts.model import EngineFacts
@@ -67,40 +67,41 @@ def works(
             summary = f"`{want.name}` is not locked as it is here"
             problems.append(LOCK_STALE.at(want.address, summary))
         else:
-            found.append(_work(want, locked, where, jobs))
+            found.append(_work(want.name, locked, where, jobs))
     if problems:
         raise Failure(*problems)
     return tuple(found)
 
 
-def _work(want: WantedEngine, locked: LockedEngine, where: Folders, jobs: int | None) -> Work:
-    recipe = locked.recipe
+def _work(name: str, locked: LockedEngine, where: Folders, jobs: int | None) -> Work:
+    recipe, address = locked.recipe, f"engines.{name}"
     assert recipe is not None
     tree = where.store / tree_folder(recipe.archive.nar_hash)
     order = Order(
-        item=want.address,
-        address=want.address,
+        item=address,
+        address=address,
         recipe=recipe,
         tree=lambda _: tree,
-        probe=lambda program: _probe(program, want, locked, where),
+        probe=lambda program: _probe(program, name, locked, where),
         jobs=jobs,
     )
-    return Work(want.name, order, builder(where).is_built(recipe), tree.is_dir())
+    return Work(name, order, builder(where).is_built(recipe), tree.is_dir())
 
 
 def _probe(
-    program: Path, want: WantedEngine, locked: LockedEngine, where: Folders
+    program: Path, name: str, locked: LockedEngine, where: Folders
 ) -> tuple[Diagnostic, ...]:
     """Compare what was built with the lock's flag table."""
-    facts, problems = real_tools(where).probe(program, want.address)
+    address = f"engines.{name}"
+    facts, problems = real_tools(where).probe(program, address)
     if facts is None:
         notes = [note for each in problems for note in (each.summary, *each.notes)]
-        summary = f"`{want.name}` was built and does not run here"
-        raise Failure(rules.PROBE_FAILED.at(want.address, summary, notes=notes), status=3)
-    return tuple(_flags(want, locked, facts))
+        summary = f"`{name}` was built and does not run here"
+        raise Failure(rules.PROBE_FAILED.at(address, summary, notes=notes), status=3)
+    return tuple(_flags(name, locked, facts))
 
 
-def _flags(want: WantedEngine, locked: LockedEngine, facts: "EngineFacts") -> Iterator[Diagnostic]:
+def _flags(name: str, locked: LockedEngine, facts: "EngineFacts") -> Iterator[Diagnostic]:
     built = {name for flag in facts.flags for name in flag.names}
     known = {name for flag in locked.flags for name in flag.names}
     if built == known:
@@ -114,10 +115,10 @@ def _flags(want: WantedEngine, locked: LockedEngine, facts: "EngineFacts") -> It
         if names
     ]
     yield rules.FLAGS_DIFFER.at(
-        want.address,
-        f"`{want.name}` has {len(built)} flags, and {len(known)} in the lock",
+        f"engines.{name}",
+        f"`{name}` has {len(built)} flags, and {len(known)} in the lock",
         notes=notes,
-        help=[f"`llmdecl lock --update {want.name}`"],
+        help=[f"`llmdecl lock --update {name}`"],
     )
 
 
@@ -139,11 +140,13 @@ def bring_source(spec: Spec, lock: Lock, base: Path, where: Folders, names: set[
     fetch(spec.model_copy(update={"models": {}, "engines": engines}), lock, base, where)
 
 
-def unbuilt(spec: Spec, lock: Lock, where: Folders) -> tuple[tuple[Work, Price], ...]:
+def unbuilt(lock: Lock, where: Folders) -> tuple[tuple[Work, Price], ...]:
     """What apply would have to build, and what it costs; nothing is configured for that."""
-    sourced = {n for n, e in spec.engines.items() if isinstance(e, SourceEngine)}
-    locked = {n for n in sourced if n in lock.engines}
-    found = works(spec, lock, where, sorted(locked)) if locked else ()
+    found = tuple(
+        _work(name, locked, where, None)
+        for name, locked in sorted(lock.engines.items())
+        if locked.recipe is not None
+    )
     return tuple(
         (work, builder(where).offer(work.order, configured=False))
         for work in found
@@ -151,14 +154,11 @@ def unbuilt(spec: Spec, lock: Lock, where: Folders) -> tuple[tuple[Work, Price],
     )
 
 
-def build_all(
-    spec: Spec, lock: Lock, where: Folders, tell: BuildProgress
-) -> tuple[tuple[Work, Outcome], ...]:
+def build_all(lock: Lock, where: Folders) -> None:
     """Build what is not built; a Failure (status 3) at the first that can't be."""
-    found = []
-    for work, _ in unbuilt(spec, lock, where):
-        outcome = builder(where, tell).build(work.order)
-        found.append((work, outcome))
-        if has_errors(outcome.problems):
-            raise Failure(*outcome.problems, status=3)
-    return tuple(found)
+    from llmdecl.cli.views.build import build_progress, show_outcome
+
+    for work, _ in unbuilt(lock, where):
+        with build_progress() as tell:
+            outcome = builder(where, tell).build(work.order)
+        show_outcome(work, outcome, checked=False)

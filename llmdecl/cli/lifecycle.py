@@ -65,6 +65,14 @@ def changes_to(hands: "Hands", content: "Content") -> "tuple[Generation | None, 
     return current, diff(version_in_force(current), planned, live)
 
 
+def supply(spec: "Spec", lock: "Lock", base: Path, where: Folders) -> None:
+    """What the lock names is in the store, engines of source built."""
+    from llmdecl.cli.building import build_all
+
+    fetch(spec, lock, base, where)
+    build_all(lock, where)
+
+
 def fetch(spec: "Spec", lock: "Lock", base: Path, where: Folders) -> None:
     """What the lock names is in the store; a Failure with everything that could not be brought."""
     from llmdecl.cli.context import lock_path

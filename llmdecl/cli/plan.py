@@ -55,8 +55,10 @@ def command(
     """
     from llmdecl.activate.hands import check_folders, hands_for
     from llmdecl.activate.saved import save
+    from llmdecl.cli.building import unbuilt
     from llmdecl.cli.lifecycle import changes_to, content_of
     from llmdecl.cli.verifying_plan import verified
+    from llmdecl.cli.views.build import show_unbuilt
     from llmdecl.cli.views.changes import show_plan, show_plan_json
     from llmdecl.cli.views.verified import show_verified
 
@@ -74,5 +76,6 @@ def command(
         show_plan_json(changes, content.plan, content.facts.measured, checked)
     else:
         show_plan(changes, content.plan, content.facts.measured, saved=out)
+        show_unbuilt(unbuilt(content.lock, where))
     show_verified(checked, problems, as_table=style == "human")
     return 2 if detailed_exitcode and changes else 0

@@ -28,7 +28,7 @@ def command(number: int | None, *, yes: bool, where: Folders) -> int:
     from llmdecl.activate.exclusive import exclusive
     from llmdecl.activate.hands import check_folders, hands_for
     from llmdecl.activate.observe import observe, version_in_force
-    from llmdecl.cli.lifecycle import confirm, fetch, spec_from
+    from llmdecl.cli.lifecycle import confirm, spec_from, supply
     from llmdecl.cli.views.changes import say, show_applied, show_changes
 
     check_folders(where)
@@ -44,7 +44,7 @@ def command(number: int | None, *, yes: bool, where: Folders) -> int:
         show_changes(changes)
         if changes or (current is not None and goal.number != current.number):
             confirm(f"Return to generation {goal.number}?", yes=yes)
-            fetch(
+            supply(
                 spec_from(goal.spec_file()), goal.lock(), Path(goal.manifest.origin).parent, where
             )
             show_applied(goal, rollback(hands, goal))

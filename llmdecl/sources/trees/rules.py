@@ -62,7 +62,7 @@ ENGINE_NOT_BUILT = Rule(
     "engine-not-built",
     Severity.WARNING,
     """The engine is built from source and is not in the store of this machine yet. `llmdecl build`
-builds it; `apply` starts nothing before that. Everything else is judged by the lock.""",
+builds it, and so does `apply` before it starts anything. Everything else is judged by the lock.""",
 )
 
 RULES = (
