@@ -1,6 +1,8 @@
 """Which file of a repository is meant, by names that publishers use."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from llmdecl.diagnostics import Failure
 from llmdecl.sources.quantization import quantization_of
@@ -209,3 +211,53 @@ def test_word_of_one_publisher():
     """A word that llama-quantize does not have finds its file, whole."""
     paths = ["m-turbo3.gguf", "m-turbo34.gguf"]
     assert "m-turbo3.gguf" == chosen(paths, "TURBO3")
+
+
+WORDS = [
+    "Q2_K",
+    "Q4_0",
+    "Q4_K",
+    "Q4_K_S",
+    "Q4_K_M",
+    "UD-Q4_K_XL",
+    "IQ4_XS",
+    "Q8_0",
+    "BF16",
+    "MXFP4",
+]
+COMPANIONS = [
+    "mmproj-F16.gguf",
+    "mtp-m-Q8_0.gguf",
+    "imatrix.gguf",
+    "m-Q4_0.txt",
+    "eagle3-m-BF16.gguf",
+]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@given(
+    st.sets(st.sampled_from(WORDS), min_size=1),
+    st.sets(st.sampled_from(COMPANIONS)),
+    st.sampled_from(["Qwen3-30B-A3B", "gpt-oss-20b", "Llama-3.3-70B-Instruct", "m_v2"]),
+    st.sampled_from(["-", ".", "_"]),
+    st.booleans(),
+    st.integers(1, 3),
+)
+def test_every_word_finds_its_own(words, companions, stem, sign, in_folders, parts):
+    """Whatever lies beside it and however names are put together, a word finds its file and every
+    other word none or a diagnostic; capitals do not matter."""
+    paths = {}
+    for word in words:
+        folder = f"{word}/" if in_folders else ""
+        names = (
+            [f"{stem}{sign}{word}.gguf"]
+            if parts == 1
+            else [f"{stem}{sign}{word}-{n:05}-of-{parts:05}.gguf" for n in range(1, parts + 1)]
+        )
+        paths[word] = [folder + name for name in names]
+    every = [path for those in paths.values() for path in those] + sorted(companions)
+    for word in WORDS:
+        if word in words:
+            assert paths[word][0] == chosen(every, word) == chosen(every, word.lower())
+        else:
+            assert "LD443" == refused(every, word).code
