@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.llmdecl-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup nix-tools demo test lint check golden bench schema oracle cuda-toolkit cuda-check clean
+.PHONY: help setup nix-tools demo demo-source test lint check golden bench schema oracle cuda-toolkit cuda-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ nix-tools: ## install Nix for the tests that ask it (Debian's nix-bin, no daemon
 
 demo: $(STAMP) ## the main job on real models: check, lock, fetch, plan, apply, answer, swap, unload, down
 	$(BIN)/python examples/quickstart/demo.py
+
+demo-source: $(STAMP) ## the same with an engine built of source (needs cmake and a C++ compiler, 8 to 10 minutes on two cores)
+	$(BIN)/python examples/source-build/demo.py
 
 test: $(STAMP) ## all tests, those with the real engine and models included
 	$(BIN)/python -m pytest

@@ -37,7 +37,7 @@ def source(url: str, environment: Mapping[str, str], address: str) -> Source:
     """With the password that the user's netrc has for the host, which goes nowhere else."""
     path = Path(environment.get("NETRC") or Path(environment.get("HOME", "/")) / ".netrc")
     host = urlsplit(url).hostname or ""
-    if not path.is_file() or not os.access(path, os.R_OK):
+    if not os.access(path, os.R_OK):
         return Source(url)
     try:
         found = netrc.netrc(path).authenticators(host)

@@ -10,15 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from llmdecl.diagnostics import Failure
 from llmdecl.sources.http.rules import WEB_NOT_FOUND, WEB_UNAUTHORISED
-from llmdecl.sources.http.secret import Secret
 from llmdecl.sources.http.values import Answer, Source, shown
 from llmdecl.sources.http.web import Web
+from llmdecl.sources.huggingface_token import Token, find_token
 from llmdecl.sources.reference import LOOPBACK, HfReference, is_safe_member
 from llmdecl.sources.repository import RepositoryFile
 from llmdecl.sources.rules import (
@@ -28,7 +27,6 @@ from llmdecl.sources.rules import (
     HUB_REVISION_UNKNOWN,
     HUB_TERMS,
     HUB_TOKEN_REFUSED,
-    HUB_TOKEN_UNREADABLE,
     HUB_UNKNOWN,
 )
 from llmdecl.spec.schema import HfSource
@@ -42,17 +40,8 @@ _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 _REFUSED = (401, 403, 404)
 _PAGES = 200
 _PAGE_BYTES = 32 << 20
-_TOKEN_BYTES = 4096
 _TEXTS = 16
 _WORDS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """The token, and what it was taken from, for people."""
-
-    secret: Secret
-    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,46 +193,6 @@ def hub(web: Web, settings: HfSource | None, address: str) -> Hub:
         summary = f"`HF_ENDPOINT` is `{shown(endpoint)}`, which is not encrypted"
         raise Failure(HUB_ANSWER.at(address, summary))
     return Hub(web, endpoint.rstrip("/"), find_token(settings.token_file, os.environ, address))
-
-
-def find_token(
-    token_file: str | None, environment: Mapping[str, str], address: str
-) -> Token | None:
-    """From the spec's file, `HF_TOKEN`, or where `hf auth login` puts it: in this order."""
-    if token_file is not None:
-        return _read(Path(token_file), "sources.hf.token-file")
-    if text := environment.get("HF_TOKEN", "").strip():
-        return _token(text, "`HF_TOKEN`", address)
-    path = _login_path(environment)
-    return _read(path, address) if path is not None and path.is_file() else None
-
-
-def _login_path(environment: Mapping[str, str]) -> Path | None:
-    if path := environment.get("HF_TOKEN_PATH"):
-        return Path(path).expanduser()
-    if home := environment.get("HF_HOME"):
-        return Path(home).expanduser() / "token"
-    if cache := environment.get("XDG_CACHE_HOME"):
-        return Path(cache) / "huggingface" / "token"
-    home = environment.get("HOME")
-    return Path(home) / ".cache" / "huggingface" / "token" if home else None
-
-
-def _read(path: Path, address: str) -> Token:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_TOKEN_BYTES)
-    except OSError as error:
-        summary = f"`{path}` can't be read: {error.strerror}"
-        raise Failure(HUB_TOKEN_UNREADABLE.at(address, summary)) from None
-    return _token(data.decode("utf-8", "replace"), f"`{path}`", address)
-
-
-def _token(text: str, origin: str, address: str) -> Token:
-    try:
-        return Token(Secret.bearer(text), origin)
-    except ValueError as error:
-        raise Failure(HUB_TOKEN_UNREADABLE.at(address, f"{origin}: {error}")) from None
 
 
 def _file(entry: Any) -> RepositoryFile | None:

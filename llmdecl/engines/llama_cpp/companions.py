@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from llmdecl.engines.choice import Choice
+from llmdecl.engines.flags import FlagTable
 from llmdecl.engines.llama_cpp.placement import Placing
 from llmdecl.engines.llama_cpp.writer import Writer, number
 from llmdecl.plan.model import Word
@@ -54,11 +55,16 @@ def write_draft(
     to.value(Choice(cache_v, at, same), "--spec-draft-type-v", "--cache-type-v-draft")
 
 
-def write_lora(lora: LoraChoice, to: Writer) -> None:
-    """One adapter. The flag may be repeated: each adds one (verified, b10068 and b10434)."""
-    word = lora.path.value
-    scaled = word.replace(text=f"{word.text}:{number(lora.scale)}")
-    to.words(lora.path.address, lora.path.reason, (scaled,), "--lora-scaled", needed=True)
+def write_lora(lora: LoraChoice, table: FlagTable, to: Writer) -> None:
+    """One adapter. The flag may be repeated: each adds one (verified, b10068 and b10434).
+
+    Path and scale were two values once (0.3.16's), and are one word since.
+    """
+    word, flag = lora.path.value, table.find("--lora-scaled")
+    values: tuple[Word, ...] = (word.replace(text=f"{word.text}:{number(lora.scale)}"),)
+    if flag is not None and flag.arity == 2:
+        values = (word, Word(text=number(lora.scale)))
+    to.words(lora.path.address, lora.path.reason, values, "--lora-scaled", needed=True)
 
 
 def write_mmproj(mmproj: MmprojChoice | None, placing: Placing, at: str, to: Writer) -> None:

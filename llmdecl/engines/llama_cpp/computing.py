@@ -12,13 +12,13 @@ HTTP_THREADS_BESIDE_SLOTS = 4
 """Beside one thread for each slot: health, slots and the like stay answerable."""
 
 BEFORE_LOAD_MODE = {
-    "none": (("--no-mmap",),),
-    "mmap": (("--mmap",),),
-    "mlock": (("--no-mmap",), ("--mlock",)),
-    "mmap+mlock": (("--mmap",), ("--mlock",)),
-    "dio": (("--direct-io",),),
+    "none": (False, False, False),
+    "mmap": (True, False, False),
+    "mlock": (False, True, False),
+    "mmap+mlock": (True, True, False),
+    "dio": (False, False, True),
 }
-"""What `--load-mode` was before it had a flag of its own."""
+"""What `--load-mode` was before it had a flag of its own: `--mmap`, `--mlock`, `--direct-io`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +102,9 @@ def _write_load_mode(mode: Choice[str], to: Writer) -> None:
     if to.has("--load-mode"):
         to.value(mode, "--load-mode")
         return
-    for names in BEFORE_LOAD_MODE[mode.value]:
-        to.words(mode.address, mode.reason, (), *names, needed=mode.given)
+    mapped, locked, direct = (mode.but(on, mode.reason) for on in BEFORE_LOAD_MODE[mode.value])
+    if direct.value:  # a switch of its own, which was never on by itself
+        to.words(mode.address, mode.reason, (), "--direct-io", needed=True)
+        return
+    to.both(mapped, "mmap", without=True)
+    to.switch(locked, ("--mlock",), (), without=False)

@@ -127,16 +127,17 @@ def write_context(context: Context, to: Writer) -> None:
     """Contexts and caches as flags."""
     to.value(context.ctx_size, "--ctx-size", needed=True)
     to.value(context.parallel, "--parallel", needed=True)
-    to.both(context.kv_unified, "kv-unified")
+    unified = context.kv_unified
+    # before there was a choice slots shared one cache, which of one slot is the same
+    to.both(unified, "kv-unified", without=context.parallel.value > 1 or unified.value)
     to.value(context.cache_type_k, "--cache-type-k", needed=True)
     to.value(context.cache_type_v, "--cache-type-v", needed=True)
-    flash = context.flash_attn
-    to.value(flash.but("on" if flash.value else "off", flash.reason), "--flash-attn", needed=True)
+    to.on_off(context.flash_attn, "--flash-attn")
     to.switch(context.swa_full, ("--swa-full",), ())
     ram = context.cache_ram
-    to.value(ram.but(ram.value // MEBIBYTE, ram.reason), "--cache-ram")
-    to.value(context.ctx_checkpoints, "--ctx-checkpoints", "--swa-checkpoints")
-    to.both(context.cache_prompt, "cache-prompt")
-    to.value(context.cache_reuse, "--cache-reuse")
-    to.both(context.cache_idle_slots, "cache-idle-slots")
+    to.value(ram.but(ram.value // MEBIBYTE, ram.reason), "--cache-ram", without=0)
+    to.value(context.ctx_checkpoints, "--ctx-checkpoints", "--swa-checkpoints", without=0)
+    to.both(context.cache_prompt, "cache-prompt", without=True)
+    to.value(context.cache_reuse, "--cache-reuse", without=0)
+    to.both(context.cache_idle_slots, "cache-idle-slots", without=False)
     to.both(context.context_shift, "context-shift")

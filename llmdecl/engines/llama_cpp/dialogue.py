@@ -92,4 +92,13 @@ def write_dialogue(dialogue: Dialogue, to: Writer) -> None:
         to.value(dialogue.chat_template, "--chat-template", needed=True)
     if not dialogue.embeds:
         to.value(dialogue.reasoning_format, "--reasoning-format")
-        to.value(dialogue.reasoning_budget, "--reasoning-budget")
+        _write_budget(dialogue.reasoning_budget, to)
+
+
+def _write_budget(budget: Choice[int], to: Writer) -> None:
+    """Numbers of tokens came with `--reasoning-budget-message`; before, all or nothing."""
+    if budget.value not in (-1, 0) and not to.has("--reasoning-budget-message"):
+        words = f"takes -1 or 0 as `--reasoning-budget`, not {budget.value}"
+        to.refuse(budget.address, "--reasoning-budget", words)
+        return
+    to.value(budget, "--reasoning-budget", without=-1)

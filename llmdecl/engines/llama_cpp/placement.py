@@ -152,4 +152,4 @@ def write_placing(placing: Placing, to: Writer) -> None:
     to.value(Choice("off", at, "the plan has fitted it"), "--fit")
     to.both(placing.kv_offload, "kv-offload")
     to.both(placing.op_offload, "op-offload")
-    to.switch(placing.no_host, ("--no-host",), ())
+    to.switch(placing.no_host, ("--no-host",), (), without=False)

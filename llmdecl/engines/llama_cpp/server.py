@@ -143,12 +143,12 @@ def server_settings(
     write_positions(server.positions, server.shape, server.context.ctx_request, to)
     write_dialogue(server.dialogue, to)
     for adapter in server.lora:
-        write_lora(adapter, to)
+        write_lora(adapter, table, to)
     if server.draft is not None:
         types = server.context.cache_type_k.value, server.context.cache_type_v.value
         write_draft(server.draft, placing, *types, to)
     write_mmproj(server.mmproj, placing, at, to)
-    write_closed(at, to)
+    write_closed(at, to, private=server.port is None)
     return tuple(to.settings), tuple(to.lacking)
 
 

@@ -61,7 +61,8 @@ def check_settings(subject: Subject) -> Iterator[Diagnostic]:
     version = subject.engine.plan.version
     for lacking in subject.lacking:
         near = (f"nearest: {', '.join(lacking.near)}",) if lacking.near else ()
-        summary = f"engine `{subject.engine.name}` ({version}) has no `{lacking.spelling}`"
+        words = lacking.words or f"has no `{lacking.spelling}`"
+        summary = f"engine `{subject.engine.name}` ({version}) {words}"
         yield rules.SETTING_UNSUPPORTED.at(lacking.address, summary, notes=near)
     for setting in subject.settings:
         misuse = table.check(setting.flag, [word.text for word in setting.values])
