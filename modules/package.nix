@@ -1,4 +1,5 @@
-# llmdecl from nixpkgs' Python set. Dependencies are those of pyproject.toml, by nixpkgs' names.
+# llmdecl from nixpkgs' Python set. Dependencies are those of pyproject.toml, by nixpkgs' names, with
+# those of its extra `systemd`.
 { lib, python3Packages }:
 let
   initial = builtins.readFile ../llmdecl/__init__.py;
@@ -34,6 +35,7 @@ python3Packages.buildPythonApplication {
 
   dependencies = with python3Packages; [
     click
+    dbus-fast
     filelock
     httptools
     msgspec

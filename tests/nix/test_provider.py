@@ -13,7 +13,7 @@ from llmdecl.cli import run
 from llmdecl.diagnostics import Failure
 from llmdecl.facts.gather import gather
 from llmdecl.paths import Folders
-from llmdecl.sources.nix import parse_package
+from llmdecl.sources.nix.client import parse_package
 from llmdecl.sources.pip import Pip, Stopped
 from llmdecl.spec.schema import Spec
 from llmdecl.store.engines import Engines
@@ -217,7 +217,7 @@ def test_nix_is_not_here(base, where, monkeypatch, tmp_path):
     """A machine without Nix: said for a new engine; one that lies in its store goes on working."""
     locked, _ = pin(base, where, "llama-cpp")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("llmdecl.sources.nix.USUAL_PLACES", ())
+    monkeypatch.setattr("llmdecl.sources.nix.client.USUAL_PLACES", ())
     with pytest.raises(Failure) as failure:
         pin(base, where, "llama-cpp-vulkan")
     assert failure.value.diagnostics[0].code == "LD641"
@@ -299,7 +299,7 @@ def test_the_verbs(base, tmp_path, smollm2, monkeypatch, capsys):
     assert "path:./flake#llama-cpp-vulkan" in capsys.readouterr().out
     locked = read_lock(base / "llmdecl.lock")[0].engines["main"]
     monkeypatch.setenv("PATH", "/usr/bin-without-nix")
-    monkeypatch.setattr("llmdecl.sources.nix.USUAL_PLACES", ())
+    monkeypatch.setattr("llmdecl.sources.nix.client.USUAL_PLACES", ())
     assert run(["lock", "--check"]) == 0
     assert run(["fetch"]) == 0
     assert run(["check"]) == 0

@@ -7,8 +7,8 @@ import hashlib
 from pathlib import Path
 
 from llmdecl.diagnostics import Failure
-from llmdecl.sources import nix
-from llmdecl.sources.nix import Built, Nix, Package
+from llmdecl.sources.nix.client import Built, Nix, Package, find, parse_package
+from llmdecl.sources.nix.rules import NIX_NO_LLAMA_SERVER, NIX_NOT_PINNED, NIX_OUTPUT_CHANGED
 from llmdecl.spec.schema import NixEngine
 from llmdecl.store.layout import nix_root
 from llmdecl.store.model import LockedEngine, LockedNix
@@ -19,12 +19,7 @@ from llmdecl.store.providers.provider import (
     locked_engine,
     probe,
 )
-from llmdecl.store.rules import (
-    FILE_CHANGED,
-    NIX_NO_LLAMA_SERVER,
-    NIX_NOT_PINNED,
-    NIX_OUTPUT_CHANGED,
-)
+from llmdecl.store.rules import FILE_CHANGED
 from llmdecl.store.store import Store
 from llmdecl.store.suppliers.supplier import Room
 from llmdecl.store.wanted import WantedEngine
@@ -38,7 +33,7 @@ def pin(room: Room, want: WantedEngine, kept: LockedEngine | None) -> Pinned:
         return kept, ()
     assert isinstance(want.engine, NixEngine)
     client, address = _client(room, want)
-    package = nix.parse_package(want.engine.package, address)
+    package = parse_package(want.engine.package, address)
     room.progress.begin(want.address, None)
     reference = package.text
     warnings: Diagnostics = ()
@@ -50,9 +45,9 @@ def pin(room: Room, want: WantedEngine, kept: LockedEngine | None) -> Pinned:
             warnings = (NIX_NOT_PINNED.at(address, summary),)
     built = _build(client, package, reference)
     output = _output(built, want.engine.package, address)
-    _keep(room, client, output)
     executable = f"{output}/{PROGRAM}"
     facts = probe(room, Path(executable), address)
+    _keep(room, client, output)
     # what Nix built is known by its store path; the libraries beside the program are in it
     digest = hashlib.sha256(f"{output}\n".encode()).hexdigest()
     locked = locked_engine(want, facts, executable, None, digest).replace(
@@ -74,7 +69,7 @@ def bring(room: Room, want: WantedEngine, locked: LockedEngine) -> Diagnostics:
     output, program = locked.nix.output, Path(locked.executable)
     if not program.is_file():
         room.progress.begin(want.address, None)
-        package = nix.parse_package(locked.nix.package, address)
+        package = parse_package(locked.nix.package, address)
         built = _build(client, package, locked.nix.reference)
         if output not in built.outputs:
             notes = (f"locked: {output}", f"built: {built.outputs[0]}")
@@ -123,7 +118,7 @@ def _keep(room: Room, client: Nix, output: str) -> None:
     """A root for Nix's collector; none where Nix is absent, because then nothing collects."""
     root = room.store.folder / nix_root(output)
     held = root.is_symlink() and str(root.readlink()) == output
-    if not held and nix.find("nix-store") is not None:
+    if not held and find("nix-store") is not None:
         client.keep(output, root)
 
 

@@ -63,6 +63,7 @@ let
     python3Packages =
       lib.genAttrs [
         "click"
+        "dbus-fast"
         "filelock"
         "hatchling"
         "httptools"

@@ -16,8 +16,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from llmdecl.diagnostics import Diagnostic, Failure, Rule
-from llmdecl.sources.pip import Stopped
-from llmdecl.store.rules import (
+from llmdecl.sources.nix.rules import (
     NIX_BAD_PACKAGE,
     NIX_BUILD_FAILED,
     NIX_FAILED,
@@ -27,6 +26,7 @@ from llmdecl.store.rules import (
     NIX_OFFLINE,
     NIX_OUTPUT_CHANGED,
 )
+from llmdecl.sources.pip import Stopped
 
 USUAL_PLACES = ("/run/current-system/sw/bin", "/nix/var/nix/profiles/default/bin")
 """Where Nix is when a service's PATH lacks it: on NixOS, and where its own installer puts it."""

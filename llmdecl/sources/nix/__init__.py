@@ -1,0 +1,1 @@
+"""Packages of Nix: its programs, and what their failures mean."""
