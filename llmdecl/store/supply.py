@@ -7,6 +7,7 @@ the index offers.
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from llmdecl.store.rules import LOCK_STALE
 from llmdecl.store.store import Store
 from llmdecl.store.suppliers.supplier import Room
 from llmdecl.store.tools import Tools, real_tools
-from llmdecl.store.wanted import Wanted, WantedEngine, WantedSource, chosen, wanted
+from llmdecl.store.wanted import Wanted, WantedEngine, WantedSource, chosen, users, wanted
 from llmdecl.store.weights import Weights, matches
 
 Diagnostics = tuple[Diagnostic, ...]
@@ -148,7 +149,8 @@ def stale(
             found.append(Change("~", source.key, ("is not locked whole",)))
         elif locked is not None and locked.package is None and locked.origin is None:
             look(source.address, partial(weights.pin, source, locked, update=False))
-    return tuple(found)
+    touched = users(spec)
+    return tuple(replace(each, models=touched.get(each.what, ())) for each in found)
 
 
 def _room(

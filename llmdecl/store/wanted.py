@@ -139,5 +139,8 @@ def chosen(
         if name in by_engine:
             engines.add(name)
         elif not of_name:
-            problems.append(UPDATE_UNKNOWN.at(name, f"`{name}` is no model, engine or source here"))
+            is_path = name.endswith((".toml", ".json")) or "/" in name
+            notes = ("a SPEC stands before `--update`",) if is_path else ()
+            summary = f"`{name}` is no model, engine or source here"
+            problems.append(UPDATE_UNKNOWN.at(name, summary, notes=notes))
     return frozenset(sources), frozenset(engines), tuple(problems)

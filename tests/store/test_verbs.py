@@ -144,3 +144,22 @@ def test_offline(folder, monkeypatch):
     monkeypatch.setattr("llmdecl.sources.pip.Pip.download", refuse)
     for verb in (["lock"], ["lock", "--check"], ["fetch"]):
         assert run(verb) == 0
+
+
+def test_a_spec_after_update(folder, capsys):
+    """A SPEC that stands where a name is taken is said; before `--update` it is one."""
+    assert run(["lock", "--update", "llmdecl.toml"]) == 1
+    said = "".join(capsys.readouterr())
+    assert "LD417" in said
+    assert "a SPEC stands before `--update`" in said
+    assert run(["lock", "llmdecl.toml", "--update"]) == 0
+
+
+def test_check_says_whom_it_touches(folder, capsys):
+    """What is not locked is said with the models that need it."""
+    assert run(["lock"]) == 0
+    spec = folder / "llmdecl.toml"
+    spec.write_text(spec.read_text().replace("file:w.gguf", "file:./w.gguf"))
+    capsys.readouterr()
+    assert run(["lock", "--check"]) == 2
+    assert "+ file:./w.gguf  is not locked  (local)" in capsys.readouterr().out
