@@ -13,7 +13,15 @@ from llmdecl.sources.http.web import Web
 from llmdecl.store.meter import Meter
 from llmdecl.store.model import LockedFile
 from llmdecl.store.parts import Changed, Parts, RangesRefused
-from llmdecl.store.remains import FOLDER, Plan, Remains, finished, key_of, seal
+from llmdecl.store.remains import (
+    FOLDER,
+    PART_BYTES,
+    Plan,
+    Remains,
+    finished,
+    key_of,
+    seal,
+)
 from llmdecl.store.rules import HASH_MISMATCH
 from llmdecl.store.whole import bring_whole
 
@@ -90,6 +98,7 @@ class FileDownload:
             sha256=self.wanted.sha256,
             size_bytes=size_bytes,
             validator=None if self.wanted.sha256 else remote.validator,
+            part_bytes=PART_BYTES,
         )
         self._remains = Remains(self.folder, plan)
         return size_bytes, size_bytes - self._remains.missing_bytes

@@ -14,7 +14,7 @@ from llmdecl.sources.http.stream import Stream
 from llmdecl.sources.http.values import RemoteFile, shown
 from llmdecl.sources.http.web import Web
 from llmdecl.sources.pip import Stopped
-from llmdecl.store.hashing import Follower
+from llmdecl.store.hashing import Buffers, Follower
 from llmdecl.store.meter import Meter
 from llmdecl.store.remains import Remains
 
@@ -56,6 +56,7 @@ class Parts:
         self._running, self._most = 0, MOST_PARTS
         self._gained = 0
         self._etags: set[str | None] = set()
+        self._buffers = Buffers()
 
     @property
     def mixed(self) -> bool:
@@ -64,7 +65,7 @@ class Parts:
 
     def run(self, called_off: Callable[[], bool]) -> str:
         """All of it. Raises Failure, Stopped, OSError, Changed or RangesRefused."""
-        follower = Follower(self._remains, self._news.set)
+        follower = Follower(self._remains, self._buffers, self._news.set)
         pace = Pace(self._web.patience.clock)
         follower.start()
         try:
@@ -170,18 +171,27 @@ class Parts:
                 self._streams.add(stream)
             try:
                 while left and not self._ended:
-                    data = stream.read(min(READ_BYTES, left))
-                    if not data:
-                        summary = f"`{shown(stream.url)}` ended {left} bytes early"
-                        raise Trouble(WEB_BAD_ANSWER, summary, passing=True)
-                    self._remains.write(index, data)
-                    left -= len(data)
-                    with self._lock:
-                        self._gained += len(data)
-                    self._meter.advance(len(data))
+                    left -= self._piece(index, stream, left)
             finally:
                 with self._lock:
                     self._streams.discard(stream)
+
+    def _piece(self, index: int, stream: Stream, left: int) -> int:
+        buffer = self._buffers.take()
+        taken = False
+        try:
+            count = stream.read_into(buffer[:left])
+            if not count:
+                summary = f"`{shown(stream.url)}` ended {left} bytes early"
+                raise Trouble(WEB_BAD_ANSWER, summary, passing=True)
+            taken = self._remains.write(index, buffer[:count])
+        finally:
+            if not taken:
+                self._buffers.give(buffer)
+        with self._lock:
+            self._gained += count
+        self._meter.advance(count)
+        return count
 
     def _check(self, stream: Stream, offset: int) -> None:
         plan = self._remains.plan

@@ -17,6 +17,7 @@ import os
 import shutil
 import struct
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Plan(Value, kw_only=True, frozen=True):
     sha256: str | None
     size_bytes: int
     validator: str | None
-    part_bytes: int = PART_BYTES
+    part_bytes: int
 
     @property
     def parts(self) -> int:
@@ -64,7 +65,10 @@ class Remains:
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder, self.plan = folder, plan
         self.path = folder / "data"
-        self._moved = threading.Condition()
+        self.moved = threading.Condition()
+        """Notified when the front moves."""
+        self.hand_over: Callable[[int, memoryview], bool] | None = None
+        """Offered each offset and buffer, with `moved` held; True when it keeps the buffer."""
         self._front = 0
         self._written: list[int] = []
         self.reused_bytes = 0
@@ -84,8 +88,10 @@ class Remains:
             size = found.st_size
         except (OSError, ValueError):
             return False
-        if plan.replace(name=self.plan.name) != self.plan or len(raw) != 8 * plan.parts:
+        same = self.plan.replace(name=plan.name, part_bytes=plan.part_bytes)
+        if plan != same or plan.part_bytes < 1 or len(raw) != 8 * plan.parts:
             return False
+        self.plan = plan
         self._written = list(struct.unpack(f"<{plan.parts}Q", raw))
         for index, written in enumerate(self._written):
             start, count = plan.part(index)
@@ -133,27 +139,23 @@ class Remains:
             if written < self.plan.part(index)[1]
         ]
 
-    def write(self, index: int, data: bytes) -> None:
-        """The next bytes of a part; one thread a part."""
+    def write(self, index: int, data: memoryview) -> bool:
+        """The next bytes of a part; one thread a part. Whether `hand_over` took `data`."""
         start, count = self.plan.part(index)
-        written = self._written[index]
-        assert written + len(data) <= count
-        write_all(self.data, data, start + written)
-        written += len(data)
+        offset = start + self._written[index]
+        written = self._written[index] + len(data)
+        assert written <= count
+        write_all(self.data, data, offset)
         os.pwrite(self._state, struct.pack("<Q", written), 8 * index)
-        with self._moved:
+        with self.moved:
             self._written[index] = written
+            taken = self.hand_over is not None and self.hand_over(offset, data)
             if index == self._front:
-                self._moved.notify_all()
+                self.moved.notify_all()
+        return taken
 
-    def wait_front(self, beyond: int, timeout_s: float) -> int:
-        """Up to where everything is there, from the start; waits while that is not `beyond`."""
-        with self._moved:
-            if self._frontier() <= beyond:
-                self._moved.wait(timeout_s)
-            return self._frontier()
-
-    def _frontier(self) -> int:
+    def frontier(self) -> int:
+        """Up to where everything is there, from the start; hold `moved`."""
         while self._front < self.plan.parts:
             start, count = self.plan.part(self._front)
             if self._written[self._front] < count:
@@ -162,7 +164,7 @@ class Remains:
         return self.plan.size_bytes
 
 
-def write_all(descriptor: int, data: bytes, offset: int) -> None:
+def write_all(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     """`pwrite` until all is written."""
     view = memoryview(data)
     while view:
@@ -252,10 +254,14 @@ def forget(store: Path, key: str) -> bool:
 def forget_arrived(store: Path) -> int:
     """Remove remains whose content is in the store; how many.
 
-    It is when the file has another name there, or an entry has the digest that was wanted.
+    It is when the file has another name there, or an entry has the digest that was wanted. Where
+    no digest was wanted they stay, a second name that takes no room: without them nobody would
+    know that this URL's content is here.
     """
     count = 0
     for folder in _folders(store):
+        if folder.name.startswith("web-"):
+            continue
         try:
             linked = (folder / "data").stat().st_nlink > 1
         except OSError:

@@ -173,6 +173,14 @@ class Site:
         """What was asked for, in order."""
         return [each for each in self.log if text in each.path and host in (None, each.host)]
 
+    def asked_bytes(self, text=""):
+        """Bytes that all range requests asked for, those for a single byte left out."""
+        total = 0
+        for each in self.requests(text):
+            match = re.fullmatch(r"bytes=(\d+)-(\d+)", each.headers.get("range", ""))
+            total += int(match[2]) - int(match[1]) + 1 if match and match[1] != match[2] else 0
+        return total
+
     def sent_bytes(self):
         """Bytes of all bodies that went out."""
         return sum(each.sent for each in self.log)
@@ -260,6 +268,8 @@ class Site:
         handler.end_headers()
         if request.method == "HEAD":
             return None
+        if fault.pace_s:
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 14)
         cut = fault.cut_at
         if cut == "random":
             cut = self.random.randrange(count) if count else 0

@@ -34,8 +34,8 @@ class Tell:
     def __init__(self):
         self.total, self.amount = None, 0
 
-    def begin(self, total):
-        self.total, self.amount = total, 0
+    def begin(self, total, so_far=0):
+        self.total, self.amount = total, so_far
 
     def advance(self, amount):
         self.amount += amount
@@ -43,3 +43,7 @@ class Tell:
 
 def random_bytes(count):
     return os.urandom(count)
+
+
+PART_BYTES = 1 << 18
+"""Of one range request in tests of small files."""

@@ -64,26 +64,24 @@ class Managers:
 
     def __init__(self, pools: dict[str, Any], at_once: int) -> None:
         self._pools, self._at_once = pools, at_once
-        self._by_proxy: dict[str | None, PoolManager] = {}
+        self._managers: dict[tuple[str | None, bool], PoolManager] = {}
         self._lock = threading.Lock()
-        self._context: ssl.SSLContext | None = None
 
     def of(self, url: str) -> PoolManager:
         """Whom to ask for `url`; raises ValueError for a proxy that is none for HTTP."""
         proxy = proxy_of(url)
+        encrypted = url.startswith("https:") or (proxy or "").startswith("https:")
         with self._lock:
-            if proxy not in self._by_proxy:
-                self._by_proxy[proxy] = self._make(proxy)
-            return self._by_proxy[proxy]
+            key = proxy, encrypted
+            if key not in self._managers:
+                self._managers[key] = self._make(proxy, encrypted=encrypted)
+            return self._managers[key]
 
-    def _make(self, proxy: str | None) -> PoolManager:
-        if self._context is None:
-            self._context = ssl.create_default_context()  # the system's, or SSL_CERT_FILE's
-        options: dict[str, Any] = {
-            "maxsize": self._at_once,
-            "num_pools": 16,
-            "ssl_context": self._context,
-        }
+    def _make(self, proxy: str | None, *, encrypted: bool) -> PoolManager:
+        options: dict[str, Any] = {"maxsize": self._at_once, "num_pools": 16}
+        if encrypted:
+            # the system's, or SSL_CERT_FILE's; reading them takes tens of milliseconds
+            options["ssl_context"] = ssl.create_default_context()
         manager: PoolManager
         if proxy is None:
             manager = PoolManager(**options)
@@ -100,7 +98,7 @@ class Managers:
     def clear(self) -> None:
         """Close what is kept open."""
         with self._lock:
-            for manager in self._by_proxy.values():
+            for manager in self._managers.values():
                 manager.clear()
 
 

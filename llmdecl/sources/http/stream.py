@@ -3,13 +3,15 @@
 import contextlib
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from http.client import HTTPException, HTTPResponse
+from typing import TYPE_CHECKING, Any
 
 from urllib3.exceptions import HTTPError
 
 from llmdecl.sources.http.problems import Trouble, of_exception
 from llmdecl.sources.http.rules import WEB_BAD_ANSWER, WEB_UNREACHABLE
 from llmdecl.sources.http.values import shown
+from llmdecl.sources.pip import Stopped
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -49,6 +51,13 @@ class Stream:
         self.start, self.total_bytes = _content_range(self.headers.get("content-range"))
         if self.status == 200:
             self.start, self.total_bytes = 0, self.length
+        encoding = self.headers.get("content-encoding", "identity").lower()
+        if encoding not in ("identity", ""):
+            response.close()
+            raise Trouble(WEB_BAD_ANSWER, f"`{shown(self.url)}` is encoded (`{encoding[:20]}`)")
+        below = getattr(response, "_original_response", None)
+        plain = isinstance(below, HTTPResponse) and self.length is not None and not below.chunked
+        self._below: Any = below if plain else None
         self._clock = web.patience.clock
         self._slow_since, self._slow_bytes = self._clock(), 0
 
@@ -57,25 +66,42 @@ class Stream:
 
         A body that ends early is broken, and so is one that hardly moves.
         """
-        encoding = self.headers.get("content-encoding", "identity").lower()
-        if encoding not in ("identity", ""):
-            raise Trouble(WEB_BAD_ANSWER, f"`{shown(self.url)}` is encoded (`{encoding[:20]}`)")
+        buffer = memoryview(bytearray(most))
+        return bytes(buffer[: self.read_into(buffer)])
+
+    def read_into(self, buffer: memoryview) -> int:
+        """`read` into a buffer; how many bytes, 0 at the end."""
         try:
-            data = self._response.read1(most, decode_content=False)
-        except (HTTPError, OSError, ValueError) as error:
+            count = self._receive(buffer)
+        except (HTTPError, HTTPException, OSError, ValueError) as error:
             self._broken = True
             self._web.check_stopped()
             raise of_exception(error, self.url) from None
-        if not data and self.length is not None and self.received < self.length:
+        if not count and self.length is not None and self.received < self.length:
             self._broken = True
             self._web.check_stopped()
             summary = f"`{shown(self.url)}` ended after {self.received} of {self.length} bytes"
             raise Trouble(WEB_UNREACHABLE, summary, passing=True)
-        self.received += len(data)
-        self._web.count(len(data))
+        self.received += count
+        self._web.count(count)
         self._web.check_stopped()
-        self._check_pace(len(data))
-        return data
+        self._check_pace(count)
+        return count
+
+    def _receive(self, buffer: memoryview) -> int:
+        """Past urllib3, whose own reading copies, where the body is plain and its length known."""
+        below = self._below
+        if below is None:
+            data = self._response.read1(len(buffer), decode_content=False)
+            buffer[: len(data)] = data
+            return len(data)
+        if below.fp is None or not below.length:
+            return 0
+        count: int = below.fp.readinto1(buffer[: below.length])
+        below.length -= count
+        if not below.length or not count:
+            below.close()
+        return count
 
     def _check_pace(self, amount: int) -> None:
         self._slow_bytes += amount
@@ -101,9 +127,18 @@ class Stream:
         left = None if self.length is None else self.length - self.received
         if self._broken or left is None or left > _WORTH_READING or self._web.stopped.is_set():
             self._response.close()
-        else:
-            self._response.drain_conn()
+        elif left:
+            self._drain()
+        elif self._below is not None:
+            self._below.close()  # it was not asked for its last, empty piece
         self._response.release_conn()
+
+    def _drain(self) -> None:
+        try:
+            while self.read_into(memoryview(bytearray(_WORTH_READING))):
+                pass
+        except (Trouble, Stopped):
+            self._response.close()
 
 
 def _number(text: str | None) -> int | None:
