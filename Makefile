@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.llmdecl-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup nix-tools demo demo-source test lint check golden bench schema oracle cuda-toolkit cuda-check clean
+.PHONY: help setup nix-tools demo demo-source test lint check golden bench schema oracle cuda-toolkit cuda-check vulkan-tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ cuda-toolkit: $(CUDA)/lib/stubs/libcuda.so $(LLAMA_CPP)/CMakeLists.txt ## bring 
 
 cuda-check: cuda-toolkit ## build all of ggml-cuda for sm_86 twice and compare (ARCHITECTURE=sm_86, ONLY='norm|scale' for some objects; 20 to 40 minutes on 2 cores)
 	$(BIN)/python benchmarks/cuda/check.py --architecture $(or $(ARCHITECTURE),sm_86) $(if $(ONLY),--only '$(ONLY)') $(LLAMA_CPP) $(CUDA) build/cuda-check$(if $(ONLY),-some)
+
+vulkan-tools: ## install what compiles ggml-vulkan (Debian's glslc, libvulkan-dev and spirv-headers; as root)
+	command -v glslc && test -e /usr/include/spirv && test -e /usr/include/vulkan/vulkan.h || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends glslc libvulkan-dev spirv-headers; }
 
 clean: ## remove what demo, tests and tools left in the checkout
 	rm -rf .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -71,6 +71,16 @@ def test_recorded(name: str, expected: Toolkits) -> None:
     assert recorded(name) == expected
 
 
+def test_debian_12_with_hip_5() -> None:
+    """HIP beside nvcc speaks with nvcc's words; its device libraries know no RDNA 3."""
+    has = recorded("debian-12-hip-5").rocm
+    assert has is not None
+    assert (has.version, has.compiler) == ("5.2.21153", None)
+    assert has.targets is not None
+    assert "gfx1036" in has.targets
+    assert "gfx1100" not in has.targets
+
+
 def test_what_fails_is_not_there() -> None:
     """A program that exists and does not work is none: xcrun without a Metal toolchain."""
     said = {"metal": Said(text="xcrun: error: unable to find utility 1.2", status=72)}

@@ -1,7 +1,10 @@
-"""The CUDA recipe against llama.cpp's own tree and NVIDIA's own compiler (`make cuda-toolkit`)."""
+"""Recipes against llama.cpp's own tree: CUDA's with NVIDIA's own compiler (`make cuda-toolkit`),
+Vulkan's with Debian's glslc (`make vulkan-tools`), HIP's as far as the tree's own files tell.
+"""
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -43,11 +46,12 @@ def environment() -> dict[str, str]:
     }
 
 
-def missing(what: str) -> None:
+def missing(what: str, target: str = "cuda-toolkit") -> None:
     """Fails in CI, skips elsewhere."""
+    why = f"{what} is not here; `make {target}` brings it"
     if os.environ.get("CI") == "true":
-        pytest.fail(f"{what} is not here; `make cuda-toolkit` brings it")
-    pytest.skip(f"{what} is not here; `make cuda-toolkit` brings it")
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 def options_of(source: Path) -> TreeOptions:
@@ -81,6 +85,17 @@ def cache(build: Path) -> dict[str, str]:
     return dict(entries)
 
 
+def configure_exactly(
+    recipe: BuildRecipe, source: Path, build: Path, environment: dict[str, str]
+) -> None:
+    """CMake uses every option, and takes it for what the recipe says."""
+    said = configure(recipe, source, build, environment)
+    assert "were not used by the project" not in said
+    taken = cache(build)
+    ours = {name: value for name, value in recipe.options.items() if name not in CHANGED}
+    assert {name: taken.get(name) for name in ours} == ours
+
+
 def test_the_recorded_options_are_the_trees(source: Path) -> None:
     """What other tests take for the options of this tree is read from it."""
     assert options_of(source) == TREE
@@ -106,12 +121,7 @@ def test_three_objects_of_ggml_cuda(
     assert "nvcc 13.0.88" in has.identity(recipe.backends)
 
     build = tmp_path / "build"
-    said = configure(recipe, source, build, environment)
-    assert "were not used by the project" not in said
-    taken = cache(build)
-    ours = {name: value for name, value in recipe.options.items() if name not in CHANGED}
-    assert {name: taken.get(name) for name in ours} == ours
-
+    configure_exactly(recipe, source, build, environment)
     folder = Path("ggml/src/ggml-cuda/CMakeFiles/ggml-cuda.dir")
     objects = [str(folder / f"{name}.cu.o") for name in OBJECTS]
     subprocess.run(["ninja", "-C", str(build), "-j2", *objects], env=environment, check=True)
@@ -128,3 +138,31 @@ def test_three_objects_of_ggml_cuda(
         }
         assert set(re.findall(r"\.(sm_\w+)\.cubin", listed["elf"])) == {"sm_86"}
         assert set(re.findall(r"\.(sm_\w+)\.ptx", listed["ptx"])) == {"sm_90"}
+
+
+def test_ggml_vulkan_configures(source: Path, tmp_path: Path) -> None:
+    """The recipe for Vulkan configures word for word, with a target for each shader."""
+    packages = ("/usr/include/vulkan/vulkan.h", "/usr/include/spirv")
+    if shutil.which("glslc") is None or not all(Path(path).exists() for path in packages):
+        missing("Vulkan's compiler, headers or loader", "vulkan-tools")
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/nonexistent"}
+    build = tmp_path / "build"
+    configure_exactly(made_for("vulkan", source=source), source, build, environment)
+    shaders = source / "ggml" / "src" / "ggml-vulkan" / "vulkan-shaders"
+    made = set(re.findall(r"ggml-vulkan/(\w+)\.comp\.cpp", (build / "build.ninja").read_text()))
+    assert made == {path.stem for path in shaders.glob("*.comp")}
+
+
+def test_other_backends_say_only_what_the_tree_has(source: Path) -> None:
+    """HIP's, Metal's and SYCL's recipes, which can't be built here, pass no option of ggml's that
+    this tree lacks, and give every gfx target by both names that the tree and ROCm read."""
+    tree = options_of(source)
+    for word in ("hip:gfx1100", "metal", "sycl"):
+        options = made_for(word, source=source).options
+        own = {name for name in options if name.startswith(("GGML_", "LLAMA_"))}
+        assert own <= set(tree.declared) | set(tree.mentioned)
+    hip = made_for("hip:gfx1100", "hip:gfx1201", source=source).options
+    assert hip["CMAKE_HIP_ARCHITECTURES"] == hip["GPU_TARGETS"] == "gfx1100;gfx1201"
+    text = (source / "ggml" / "src" / "ggml-hip" / "CMakeLists.txt").read_text()
+    assert "CMAKE_HIP_ARCHITECTURES" in text
+    assert "hip_VERSION} VERSION_LESS 6.1" in text  # toolkit_checks.ROCM_LEAST
