@@ -14,7 +14,7 @@ from supply_kit import TOOLS, sha256
 from llmdecl.cli import run
 from llmdecl.facts.cache import Cache, identity
 from llmdecl.store.gc import look, named, remove
-from llmdecl.store.layout import locked_engine_folder, tree_folder, nix_root
+from llmdecl.store.layout import locked_engine_folder, nix_root, tree_folder
 from llmdecl.store.lock import write_lock
 from llmdecl.store.model import Lock
 from llmdecl.store.processes import entries_in_use
