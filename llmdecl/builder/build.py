@@ -27,6 +27,7 @@ from llmdecl.builder.progress import BuildProgress, SilentBuild
 from llmdecl.builder.site import Site
 from llmdecl.diagnostics import Diagnostic, Failure
 from llmdecl.engines.llama_cpp.recipe import BuildRecipe
+from llmdecl.facts.model import DeviceFacts
 from llmdecl.store.built import Manifest, built_problem, read_manifest
 from llmdecl.store.layout import built_folder
 from llmdecl.store.rules import STORE_FULL
@@ -43,13 +44,19 @@ Probe = Callable[[Path], tuple[Diagnostic, ...]]
 class Order:
     """One engine to build. `enclosed` is None for: where that is possible."""
 
-    item: str
-    address: str
+    name: str
     recipe: BuildRecipe
     tree: Trees
     probe: Probe = lambda _: ()
     jobs: int | None = None
     enclosed: bool | None = None
+    devices: tuple[DeviceFacts, ...] = ()
+    """What it is to run on."""
+
+    @property
+    def address(self) -> str:
+        """Its table in the spec."""
+        return f"engines.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ class Builder:
         objects: Mapping[str, int] | None = None
         size = None
         if configured:
-            tools = toolchain.find(order.item)
+            tools, _ = toolchain.find(order.name, order.recipe, order.devices)
             with self._site(order, ccache=False) as place:
                 size = self._copy(order, place)
                 done = steps.configure(
@@ -120,14 +127,15 @@ class Builder:
                 return Outcome(folder, read_manifest(folder), self.log(recipe))
             damaged: tuple[Diagnostic, ...] = ()
             if problem is not None:
-                summary = f"`{order.item}` {problem}; it is built again"
+                summary = f"`{order.name}` {problem}; it is built again"
                 damaged = (rules.BUILD_DAMAGED.at(order.address, summary),)
-            tools = toolchain.find(order.item)
+            tools, found = toolchain.find(order.name, recipe, order.devices)
             began, log = time.monotonic(), self._fresh(order)
             with self._site(order, ccache=tools.launcher is not None) as place:
                 made, entry = self._make(order, place, tools, log)
                 seconds = time.monotonic() - began
-                problems = (*damaged, *self._warnings(order, place, made), *self._try(order, entry))
+                problems = (*damaged, *found, *self._warnings(order, place, made))
+                problems += self._try(order, entry)
                 self._measure(order, made, place, seconds)
                 self._place(place, entry, folder)
         self._tell.finished()
@@ -139,7 +147,7 @@ class Builder:
         Without ccache: what is remembered proves nothing. Equal builds are kept.
         """
         folder, recipe = self.folder(order.recipe), order.recipe
-        tools = toolchain.find(order.item)
+        tools, found = toolchain.find(order.name, recipe, order.devices)
         with self._store.guard(recipe.input_hash):
             began, log = time.monotonic(), self._fresh(order)
             with self._site(order) as one, self._site(order, below="again/elsewhere") as other:
@@ -147,7 +155,8 @@ class Builder:
                 seconds = time.monotonic() - began
                 again = self._make(order, other, tools, log)[1]
                 differences, compared = compare(entry, again)
-                problems = (*self._warnings(order, one, made), *self._try(order, entry))
+                problems = (*found, *self._warnings(order, one, made))
+                problems += self._try(order, entry)
                 self._measure(order, made, one, seconds)
                 if not differences and (not folder.is_dir() or self.problem(recipe)):
                     self._place(one, entry, folder)
@@ -184,22 +193,22 @@ class Builder:
         self, order: Order, place: Site, tools: toolchain.Toolchain, log: Path
     ) -> tuple[steps.Configured, Path]:
         self._room(order, typical(order.recipe), place)
-        self._tell.step(order.item, "unpack")
+        self._tell.step(order.name, "unpack")
         self._copy(order, place)
-        self._tell.step(order.item, "configure")
+        self._tell.step(order.name, "configure")
         made = steps.configure(order.recipe, place, tools=tools, address=order.address, log=log)
         self._room(order, made.objects, place)
-        self._tell.step(order.item, "compile")
+        self._tell.step(order.name, "compile")
         steps.compile_all(
             made,
             place,
             jobs=order.jobs or default_jobs(order.recipe),
-            item=order.item,
+            item=order.name,
             address=order.address,
             log=log,
             tell=self._tell,
         )
-        self._tell.step(order.item, "install")
+        self._tell.step(order.name, "install")
         return made, steps.install(order.recipe, made, place, log)
 
     def _room(self, order: Order, objects: Mapping[str, int], place: Site) -> None:
@@ -207,7 +216,7 @@ class Builder:
         free = shutil.disk_usage(place.work).free
         if free < cost.disk_bytes:
             summary = (
-                f"`{order.item}` takes up to {format_bytes(cost.disk_bytes)} while it is built, "
+                f"`{order.name}` takes up to {format_bytes(cost.disk_bytes)} while it is built, "
                 f"and {format_bytes(free)} are free"
             )
             raise Failure(STORE_FULL.at(order.address, summary), status=3)
@@ -244,13 +253,13 @@ class Builder:
     @staticmethod
     def _warnings(order: Order, place: Site, made: steps.Configured) -> Iterator[Diagnostic]:
         for tool in made.absent:
-            summary = f"`{order.item}` has no `{tool}` in this version or with these options"
+            summary = f"`{order.name}` has no `{tool}` in this version or with these options"
             yield rules.TOOL_ABSENT.at(order.address, summary)
         if place.enclosed:
             return
         why = site.refusal() or "it was not wanted"
-        summary = f"`{order.item}` was built without a mount namespace of its own: {why}"
+        summary = f"`{order.name}` was built without a mount namespace of its own: {why}"
         yield rules.NO_NAMESPACE.at(order.address, summary)
         if "cuda" in order.recipe.backends:
-            summary = f"`{order.item}` is not reproducible: nvcc compiled in where it was built"
+            summary = f"`{order.name}` is not reproducible: nvcc compiled in where it was built"
             yield rules.NOT_REPRODUCIBLE.at(order.address, summary)

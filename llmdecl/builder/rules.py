@@ -6,9 +6,9 @@ TOOL_MISSING = Rule(
     "LD701",
     "build-tool-missing",
     Severity.ERROR,
-    """An engine is built of source with CMake, ninja or make, and a C++ compiler, and one of them
-is not on the path. The diagnostic names Debian's package. Toolkits of backends (CUDA, ROCm, glslc)
-are looked for when the engine is locked.""",
+    """Beside CMake, a C++ compiler and the toolkits of its backends (`LD720`), a build needs ninja
+or make, a C compiler and binutils, and one of them is not on the path. The notes name Debian's
+package.""",
 )
 CONFIGURE_FAILED = Rule(
     "LD702",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from llmdecl.builder import enclosure
 from llmdecl.engines.llama_cpp.reproducible import BUILD_DIR, ENVIRONMENT, SOURCE_DIR
+from llmdecl.facts.hardware.machine import places
 
 PASSED = (
     "CC",
@@ -26,7 +27,6 @@ PASSED = (
     "HIP_PATH",
     "LD_LIBRARY_PATH",
     "ONEAPI_ROOT",
-    "PATH",
     "ROCM_PATH",
     "VULKAN_SDK",
 )
@@ -91,6 +91,7 @@ class Site:
         kept = {name: os.environ[name] for name in PASSED if name in os.environ}
         temporary = _TMP if self.enclosed else str(self.work / "tmp")
         found = {**kept, **ENVIRONMENT, "HOME": temporary, "TMPDIR": temporary}
+        found["PATH"] = places()  # with the folders in which toolkits were looked for
         found["NINJA_STATUS"] = "[%f/%t] "
         if self.ccache is not None:
             found["CCACHE_DIR"] = _CCACHE if self.enclosed else str(self.ccache)

@@ -3,21 +3,25 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from llmdecl.builder.rules import TOOL_MISSING
-from llmdecl.diagnostics import Diagnostic, Failure
+from llmdecl.diagnostics import Diagnostic, Failure, has_errors
+from llmdecl.engines.llama_cpp.recipe import BuildRecipe
+from llmdecl.engines.llama_cpp.toolkit_checks import toolkit_problems
+from llmdecl.facts.hardware.machine import Machine, places
+from llmdecl.facts.hardware.toolkits import toolkits_of
+from llmdecl.facts.model import DeviceFacts
 
 NEEDED: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "CMake": (("cmake",), "cmake"),
     "ninja or make": (("ninja", "make"), "ninja-build"),
-    "a C compiler": (("cc", "gcc", "clang"), "gcc"),
-    "a C++ compiler": (("c++", "g++", "clang++"), "g++"),
-    "strip": (("strip",), "binutils"),
+    "a C compiler": (("cc", "gcc", "clang", "icx"), "gcc"),
+    "a tool to strip programs": (("strip",), "binutils"),
 }
-"""What is needed: programs of which one must be there, and Debian's package of the first."""
+"""What is needed beside CMake, the C++ compiler and toolkits, which `toolkit_problems` judges:
+programs of which one must be there, and Debian's package of the first."""
 
 _COMPILER = re.compile(r'set\(CMAKE_(?P<of>[A-Z]+)_COMPILER_(?P<what>ID|VERSION) "(?P<is>[^"]*)"\)')
 
@@ -30,20 +34,30 @@ class Toolchain:
     launcher: str | None
 
 
-def find(address: str, *, path: str | None = None) -> Toolchain:
-    """What is on the path; a Failure that names every missing thing and its package."""
-    problems = tuple(_missing(address, path))
-    if problems:
-        raise Failure(*problems, status=3)
-    ninja = shutil.which("ninja", path=path) is not None
-    return Toolchain("Ninja" if ninja else "Unix Makefiles", shutil.which("ccache", path=path))
+def find(
+    name: str, recipe: BuildRecipe, devices: Iterable[DeviceFacts] = ()
+) -> tuple[Toolchain, tuple[Diagnostic, ...]]:
+    """What engine `name` is built with, and warnings; a Failure that names all that is missing.
+
+    `devices` are those that it is to run on, for what their drivers are too old for.
+    """
+    machine = Machine()
+    has = toolkits_of(machine.ask, machine.paths)
+    found = (*_missing(name), *toolkit_problems(name, recipe, has, devices))
+    if has_errors(found):
+        raise Failure(*found, status=3)
+    ninja = shutil.which("ninja", path=places()) is not None
+    return Toolchain(
+        "Ninja" if ninja else "Unix Makefiles", shutil.which("ccache", path=places())
+    ), found
 
 
-def _missing(address: str, path: str | None) -> Iterator[Diagnostic]:
+def _missing(name: str) -> Iterator[Diagnostic]:
+    address = f"engines.{name}"
     for what, (programs, package) in NEEDED.items():
-        if not any(shutil.which(program, path=path) for program in programs):
+        if not any(shutil.which(program, path=places()) for program in programs):
             names = " nor ".join(f"`{program}`" for program in programs)
-            summary = f"`{address}` needs {what} to be built, and there is no {names} on the path"
+            summary = f"`{name}` needs {what} to be built, and there is no {names} on the path"
             yield TOOL_MISSING.at(address, summary, notes=[f"Debian: apt install {package}"])
 
 

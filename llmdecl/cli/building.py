@@ -74,12 +74,11 @@ def works(
 
 
 def _work(name: str, locked: LockedEngine, where: Folders, jobs: int | None) -> Work:
-    recipe, address = locked.recipe, f"engines.{name}"
+    recipe = locked.recipe
     assert recipe is not None
     tree = where.store / tree_folder(recipe.archive.nar_hash)
     order = Order(
-        item=address,
-        address=address,
+        name=name,
         recipe=recipe,
         tree=lambda _: tree,
         probe=lambda program: _probe(program, name, locked, where),

@@ -58,7 +58,7 @@ def command(
     from llmdecl.cli.building import unbuilt
     from llmdecl.cli.lifecycle import changes_to, content_of
     from llmdecl.cli.verifying_plan import verified
-    from llmdecl.cli.views.build import show_unbuilt
+    from llmdecl.cli.views.build import builds_of, show_unbuilt
     from llmdecl.cli.views.changes import show_plan, show_plan_json
     from llmdecl.cli.views.verified import show_verified
 
@@ -73,7 +73,8 @@ def command(
         save(out, content, changes, base=current, stack=where.stack)
     checked, problems = verified(content.plan, where) if verify else ((), ())
     if style == "json":
-        show_plan_json(changes, content.plan, content.facts.measured, checked)
+        builds = builds_of(content.lock, where)
+        show_plan_json(changes, content.plan, content.facts.measured, checked, builds)
     else:
         show_plan(changes, content.plan, content.facts.measured, saved=out)
         show_unbuilt(unbuilt(content.lock, where))

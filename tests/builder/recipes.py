@@ -64,7 +64,7 @@ def order(built: BuildRecipe, **more) -> Order:
     def tree(folder: Path) -> Path:
         return Path(shutil.copytree(STANDIN, folder / "tree"))
 
-    return Order(item="engines.llama", address="engines.llama", recipe=built, tree=tree, **more)
+    return Order(name="llama", recipe=built, tree=tree, **more)
 
 
 def builder(folder: Path, tell=None) -> Builder:

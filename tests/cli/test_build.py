@@ -15,7 +15,7 @@ import pytest
 from llmdecl.builder import rules
 from llmdecl.builder.build import Builder
 from llmdecl.builder.price import Price
-from llmdecl.cli import building, run
+from llmdecl.cli import building, lifecycle, run
 from llmdecl.facts.model import EngineFacts
 from llmdecl.store.layout import tree_folder
 from llmdecl.store.lock import write_lock
@@ -126,7 +126,7 @@ def test_build_says_the_price_and_builds_once(stack):
     assert [stack.recipe.folder_name] == stack.entries
     assert "own: built in" in stack.out
     assert "6 tools" in stack.out
-    assert "engines.own: compile" in stack.err
+    assert "own: compile" in stack.err
     stack("build", "llmdecl.toml", "own")
     assert "same inputs, already built; reused" in stack.out
 
@@ -230,9 +230,10 @@ def test_engine_run_replaces_the_process(stack):
     assert "\na b\n" in done.stdout
 
 
-def test_plan_says_what_would_be_built(stack):
-    """Price by what is known without configuring; nothing once it is built."""
-    from llmdecl.cli.views.build import price_line
+def test_what_plan_says_is_not_built_apply_builds(stack, monkeypatch):
+    """The price is by what is known without configuring. After fetching, apply
+    builds it, and then nothing is left to build."""
+    from llmdecl.cli.views.build import Unbuilt, builds_of, price_line
     from llmdecl.paths import folders
     from llmdecl.store.lock import read_lock
 
@@ -240,7 +241,11 @@ def test_plan_says_what_would_be_built(stack):
     ((work, price),) = building.unbuilt(lock, folders())
     line = price_line(work, price)
     assert line.startswith("own is not built yet: about 208 objects (8 C, 200 CXX), about ")
-    stack("build")
+    assert [Unbuilt.of(work, price)] == list(builds_of(lock, folders()))
+    fetched = []
+    monkeypatch.setattr(lifecycle, "fetch", lambda *words: fetched.append(words))
+    lifecycle.supply(None, lock, stack.folder, folders())
+    assert 1 == len(fetched)
     assert () == building.unbuilt(lock, folders())
     manifest = Path(stack.folder / "store" / "engines" / stack.entries[0] / "manifest.json")
     assert stack.recipe.input_hash == json.loads(manifest.read_text())["inputs"]["input_hash"]

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +12,14 @@ import click
 from llmdecl.builder.build import Outcome
 from llmdecl.builder.price import Price
 from llmdecl.builder.progress import BuildProgress
-from llmdecl.cli.building import Work
+from llmdecl.cli.building import Work, unbuilt
 from llmdecl.cli.engine_tools import Found
 from llmdecl.cli.views import table
+from llmdecl.paths import Folders
 from llmdecl.store.built import Manifest
+from llmdecl.store.model import Lock
 from llmdecl.units import format_bytes
+from llmdecl.values import Value
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -30,6 +33,34 @@ BASIS = {
     "others": "by what other builds took here",
     "rule": "by a rule of thumb: nothing was built here yet",
 }
+
+
+class Unbuilt(Value, frozen=True, kw_only=True):
+    """An engine that apply would build: `Price`, for programs."""
+
+    engine: str
+    input_hash: str
+    objects: Mapping[str, int]
+    seconds: float
+    basis: str
+    disk_bytes: int
+
+    @staticmethod
+    def of(work: Work, price: Price) -> "Unbuilt":
+        """As `plan --format json` has it."""
+        return Unbuilt(
+            engine=work.name,
+            input_hash=work.order.recipe.input_hash,
+            objects=price.objects,
+            seconds=price.seconds,
+            basis=price.basis,
+            disk_bytes=price.disk_bytes,
+        )
+
+
+def builds_of(lock: Lock, where: Folders) -> tuple[Unbuilt, ...]:
+    """All of them."""
+    return tuple(Unbuilt.of(work, price) for work, price in unbuilt(lock, where))
 
 
 def show_nothing(spec: Path) -> None:

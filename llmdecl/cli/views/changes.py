@@ -10,6 +10,7 @@ from llmdecl.activate.changes import Change, ChangeSet, Symbol
 from llmdecl.activate.generations import Generation
 from llmdecl.cli.verifying_plan import Verified
 from llmdecl.cli.views import table
+from llmdecl.cli.views.build import Unbuilt
 from llmdecl.cli.views.measured import Comparison, comparisons, show_measured
 from llmdecl.cli.views.residency import show_residency
 from llmdecl.diagnostics import Diagnostic
@@ -56,6 +57,7 @@ class PlanReport(Value, frozen=True, kw_only=True):
     residency: Residency
     measured: tuple[Comparison, ...] = ()
     verified: tuple[Verified, ...] = ()
+    builds: tuple[Unbuilt, ...] = ()
 
 
 def show_changes(changes: ChangeSet) -> None:
@@ -110,8 +112,9 @@ def show_plan_json(
     plan: Plan,
     measured: Mapping[str, Measured] | None = None,
     verified: tuple[Verified, ...] = (),
+    builds: tuple[Unbuilt, ...] = (),
 ) -> None:
-    """The same for programs."""
+    """The same for programs; `builds` come before anything starts."""
     report = PlanReport(
         changes=changes.changes,
         restarts=changes.restarts,
@@ -119,6 +122,7 @@ def show_plan_json(
         residency=plan.residency,
         measured=comparisons(plan, measured or {}),
         verified=verified,
+        builds=builds,
     )
     click.echo(to_json(report).decode(), nl=False)
 

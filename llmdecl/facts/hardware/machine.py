@@ -34,7 +34,7 @@ _PASSED = (
 """Not the variables that hide devices: all are looked at."""
 
 
-def _places() -> str:
+def places() -> str:
     """Where tools are looked for: the user's folders, then those of distributions."""
     return ":".join(filter(None, (os.environ.get("PATH"), _PLACES)))
 
@@ -74,7 +74,7 @@ class Machine:
             return None
         if tool.argv[0] == "{python}":
             return sys.executable
-        return shutil.which(tool.argv[0], path=_places())
+        return shutil.which(tool.argv[0], path=places())
 
     def files(self, patterns: Iterable[str]) -> dict[str, str | None]:
         """Texts by path; a file that vanishes or has nothing to say is left out."""
@@ -113,7 +113,7 @@ class Machine:
         if program is None:
             return ABSENT
         environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
-        environment |= {"PATH": _places(), "LC_ALL": "C.UTF-8"}
+        environment |= {"PATH": places(), "LC_ALL": "C.UTF-8"}
         if tool.argv[0] == "{python}":
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         with tempfile.TemporaryFile() as output:
