@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from lock_kit import ORIGIN, PACKAGE, built, engine, file, full, weights
-from supply_kit import TOOLS, sha256
+from supply_kit import TOOLS, sha256, spec
 
 from llmdecl.cli import run
+from llmdecl.cli.lifecycle import fetch
 from llmdecl.facts.cache import Cache, identity
 from llmdecl.store.gc import look, named, remove
 from llmdecl.store.layout import locked_engine_folder, nix_root, tree_folder
@@ -21,6 +22,7 @@ from llmdecl.store.processes import entries_in_use
 from llmdecl.store.roots import read_roots, register
 from llmdecl.store.sharing import alone, in_use
 from llmdecl.store.store import Store
+from llmdecl.store.supply import lock_stack
 
 
 def snapshot(folder):
@@ -157,6 +159,8 @@ FOREIGN = [
     "origins/" + "5" * 64 + ".json/x",
     "downloads/film.mkv",
     "mine/model.gguf",
+    "weights/\x1b[2J\n",
+    "weights/" + os.fsdecode(b"\xff\xfe"),
 ]
 
 
@@ -168,7 +172,9 @@ def test_foreign(store, tmp_path, path, capsys):
     before = snapshot(store)
     assert run(["gc"]) == 0
     assert snapshot(store) == before
-    assert "  left: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "  left: " in said
+    assert "\x1b[2J" not in said
 
 
 def test_links(store, tmp_path, capsys):
@@ -478,3 +484,20 @@ def test_caches(store, where, tmp_path, capsys):
     assert digests.get((identity(paths[0]),), str) == "x"
     assert len([*facts.iterdir()]) == 1
     assert {path.name for path in (where.cache / "builds").iterdir()} == {logs[0], "timings.json"}
+
+
+def test_apply_registers(store, where, tmp_path, monkeypatch):
+    """`apply` and `rollback` make state folder and lock known, before they bring anything."""
+    monkeypatch.setattr("llmdecl.store.supply.real_tools", lambda folders: TOOLS)
+    (tmp_path / "w.gguf").write_bytes(b"GGUF")
+    where.state.mkdir()
+    a_spec = spec({"m": "file:w.gguf"})
+    lock, _ = lock_stack(a_spec, tmp_path, where, None, tools=TOOLS)
+    fetch(a_spec, lock, tmp_path, where)
+    assert {link.readlink() for link in (store / "roots").iterdir()} == {where.state}
+    write_lock(tmp_path / "llmdecl.lock", lock)
+    fetch(a_spec, lock, tmp_path, where)
+    roots, problems = read_roots(store)
+    assert problems == ()
+    assert roots.files == (tmp_path / "llmdecl.lock",)
+    assert len([*(store / "roots").iterdir()]) == 2

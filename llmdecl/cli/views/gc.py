@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from llmdecl.facts.gguf_values import printable
 from llmdecl.store.gc import Found, Item
 from llmdecl.store.roots import Roots
 from llmdecl.units import format_bytes
@@ -28,9 +29,9 @@ def show_dry(found: Found, roots: Roots, cached: Sequence[Path]) -> None:
 def show_removal(found: Found, roots: Roots, cached: Sequence[Path]) -> int:
     """What counts, what goes and what is left; the bytes that this frees."""
     for path in roots.files:
-        click.secho(f"  counts: {path}", dim=True)
+        click.secho(f"  counts: {printable(str(path))}", dim=True)
     for _, target in roots.gone:
-        click.secho(f"  no longer counts: {target}, which is gone", dim=True)
+        click.secho(f"  no longer counts: {printable(str(target))}, which is gone", dim=True)
     for item in found.garbage:
         click.secho(f"- {item.path}  {format_bytes(item.bytes)}, {item.why}", fg="red")
     size = sum(path.stat().st_size for path in cached if path.is_file())
@@ -39,7 +40,7 @@ def show_removal(found: Found, roots: Roots, cached: Sequence[Path]) -> int:
         why = "of files that are gone or changed, or of builds that no lock names"
         click.secho(f"- cache  {format_bytes(size)}, {files} {why}", fg="red")
     for item in found.left:
-        click.secho(f"  {item.path}  left: {item.why}", fg="yellow")
+        click.secho(printable(f"  {item.path}  left: {item.why}"), fg="yellow")
     return size + sum(item.bytes for item in found.garbage)
 
 
