@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -194,7 +195,7 @@ def test_changed_flake_is_not_the_locked_one(nix, base, where):
         ("broken", "LD644"),
         ("path:./flake#broken", "LD644"),
         ("unfree", "LD647"),
-        ("github:owner/repo#llama-cpp", "LD646"),
+        ("http://127.0.0.1:1/flake.tar.gz#llama-cpp", "LD646"),
         ("--option", "LD640"),
         ("two words", "LD640"),
     ],
@@ -213,6 +214,27 @@ def test_what_goes_wrong(base, where, package, code, monkeypatch):
     assert not (where.store / "nix-roots").exists()
 
 
+def test_flake_that_no_server_has(base, where, monkeypatch):
+    """A server that answers 404 is not a missing network."""
+
+    class Nothing(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(404)
+
+        def log_message(self, *args):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Nothing)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    monkeypatch.setenv("NIX_CONFIG", f"{os.environ['NIX_CONFIG']}\ndownload-attempts = 1")
+    url = f"http://127.0.0.1:{server.server_address[1]}/flake.tar.gz"
+    with pytest.raises(Failure) as failure:
+        pin(base, where, f"{url}#llama-cpp")
+    server.shutdown()
+    server.server_close()
+    assert failure.value.diagnostics[0].code == "LD643"
+
+
 def test_nix_is_not_here(base, where, monkeypatch, tmp_path):
     """A machine without Nix: said for a new engine; one that lies in its store goes on working."""
     locked, _ = pin(base, where, "llama-cpp")
@@ -224,18 +246,25 @@ def test_nix_is_not_here(base, where, monkeypatch, tmp_path):
     assert Engines(room_of(base, where)).bring(want("llama-cpp"), locked) == ()
 
 
-def test_nix_without_flakes(base, where, monkeypatch, tmp_path):
-    """One that refuses them although it is asked to allow them."""
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("echo \"error: experimental Nix feature 'flakes' is disabled\" >&2; exit 1", "LD642"),
+        ("echo '[1, 2]'", "LD647"),
+        ("echo nothing of the kind", "LD647"),
+    ],
+    ids=["flakes-off", "other-json", "no-json"],
+)
+def test_another_nix(base, where, monkeypatch, tmp_path, script, code):
+    """One that refuses flakes although it is asked to allow them, or that talks otherwise."""
     fake = tmp_path / "bin" / "nix"
     fake.parent.mkdir()
-    fake.write_text(
-        "#!/bin/sh\necho \"error: experimental Nix feature 'flakes' is disabled\" >&2\nexit 1\n"
-    )
+    fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{fake.parent}:/usr/bin:/bin")
     with pytest.raises(Failure) as failure:
         pin(base, where, "path:./flake#llama-cpp")
-    assert failure.value.diagnostics[0].code == "LD642"
+    assert failure.value.diagnostics[0].code == code
 
 
 def test_tree_with_changes_is_a_warning(nix, base, where):

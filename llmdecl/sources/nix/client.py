@@ -4,15 +4,14 @@ Nix is asked as the user has it: its store, its caches, `NIX_PATH`, registries. 
 and newer; flakes need not be switched on.
 """
 
-import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 from llmdecl.diagnostics import Diagnostic, Failure, Rule
@@ -27,6 +26,9 @@ from llmdecl.sources.nix.rules import (
     NIX_OUTPUT_CHANGED,
 )
 from llmdecl.sources.pip import Stopped
+from llmdecl.values import Value, from_json
+
+T = TypeVar("T")
 
 USUAL_PLACES = ("/run/current-system/sw/bin", "/nix/var/nix/profiles/default/bin")
 """Where Nix is when a service's PATH lacks it: on NixOS, and where its own installer puts it."""
@@ -43,6 +45,7 @@ _SAID: tuple[tuple[str, Rule], ...] = (
     (r"experimental Nix feature '[^']*' is disabled|is not a recognised command", NIX_FLAKES_OFF),
     (r"NAR hash mismatch in input", NIX_OUTPUT_CHANGED),
     (r"hash mismatch in fixed-output|builder for '[^']*' failed|Cannot build '", NIX_BUILD_FAILED),
+    (r"HTTP error (404|410)", NIX_NOT_FOUND),
     (r"unable to download|(Couldn't|Could not) (resolve|connect)", NIX_OFFLINE),
     (r"does not provide attribute|in selection path|search path|NIX_PATH", NIX_NOT_FOUND),
     (r"cannot find flake|no substituter|don't know how to build", NIX_NOT_FOUND),
@@ -67,6 +70,24 @@ class Built:
 
     derivation: str | None
     outputs: tuple[str, ...]
+
+
+class _Locked(Value, kw_only=True, frozen=True, forbid_unknown_fields=False, rename="camel"):
+    """What Nix says of a flake; more of it is none of our business."""
+
+    type: str
+    nar_hash: str | None = None
+    rev: str | None = None
+
+
+class _Metadata(Value, kw_only=True, frozen=True, forbid_unknown_fields=False):
+    url: str
+    locked: _Locked
+
+
+class _BuiltFlake(Value, kw_only=True, frozen=True, forbid_unknown_fields=False, rename="camel"):
+    outputs: Mapping[str, str]
+    drv_path: str | None = None
 
 
 def parse_package(text: str, address: str) -> Package:
@@ -96,24 +117,24 @@ class Nix:
         """The reference with revision and hash, as Nix writes it, and whether it names just one
         state: a git tree with changes in it has none."""
         words = ("nix", *FLAKES, "flake", "metadata", "--json", "--no-write-lock-file")
-        said = self._json((*words, reference), reference)
-        url, locked = str(said["url"]), said["locked"]
-        if locked["type"] == "path":
+        said = self._json((*words, reference), reference, _Metadata)
+        url, locked = said.url, said.locked
+        if locked.type == "path" and locked.nar_hash is not None:
             # Nix adds the folder's time, which is no content, and newer ones this machine's path
             folder, _, query = reference.removeprefix("path:").partition("?")
             given = (each for each in query.split("&") if each.startswith("dir="))
-            hashed = f"narHash={quote(locked['narHash'], safe='')}"
+            hashed = f"narHash={quote(locked.nar_hash, safe='')}"
             return f"path:{folder}?{'&'.join((*given, hashed))}", True
-        return url, "narHash=" in url or "rev" in locked
+        return url, "narHash=" in url or locked.rev is not None
 
     def build_flake(self, reference: str) -> Built:
         """Have Nix's store hold the package; nothing is written beside the flake."""
         words = ("nix", *FLAKES, "build", "--json", "--no-link", "--no-write-lock-file")
-        (first, *_) = self._json((*words, reference), reference)
-        outputs = first["outputs"]
+        found = self._json((*words, reference), reference, tuple[_BuiltFlake, ...])
+        outputs = found[0].outputs if found else {}
         chief = [outputs[name] for name in ("bin", "out") if name in outputs]
-        paths = dict.fromkeys((*chief, *outputs.values()))
-        return Built(first.get("drvPath"), tuple(str(path) for path in paths))
+        paths = tuple(dict.fromkeys((*chief, *outputs.values())))
+        return Built(found[0].drv_path if found else None, paths)
 
     def build_attribute(self, attribute: str) -> Built:
         """The same for an attribute of `<nixpkgs>`."""
@@ -138,12 +159,12 @@ class Nix:
         said = self._run(("nix-store", "--query", "--deriver", path), path).strip()
         return said if STORE_PATH.fullmatch(said) else None
 
-    def _json(self, words: Sequence[str], what: str) -> Any:
+    def _json(self, words: Sequence[str], what: str, kind: type[T]) -> T:
         said = self._run(words, what)
         try:
-            return json.loads(said)
-        except ValueError:
-            summary = f"`{words[0]}` said something else than JSON of `{what}`"
+            return from_json(said, kind)
+        except ValueError as error:
+            summary = f"`{words[0]}` said of `{what}` what llmdecl can't read: {error}"
             raise Failure(NIX_FAILED.at(self.address, summary, notes=_tail(said))) from None
 
     def _run(self, words: Sequence[str], what: str) -> str:

@@ -28,6 +28,7 @@ let
       ''
         mkdir unpacked
         ${unpack.command}
+        chmod -R u+w unpacked
         rm -rf "unpacked/$root/.git"
         mv "unpacked/$root" "$out"
       '';
