@@ -96,6 +96,18 @@ def test_backends_and_architectures_are_those_of_the_devices(
     assert made.architectures == architectures
 
 
+def test_an_integrated_device_beside_a_card() -> None:
+    """A processor's own graphics, detected beside a card, are not built for; declared ones are,
+    and alone they are, too."""
+    own = device("hip:gfx1036", 1).replace(integrated=True, declared=False)
+    card = device("hip:gfx1100").replace(declared=False)
+    both = host().replace(devices=(card, own))
+    assert recipe(both).architectures == ("gfx1100",)
+    declared = both.replace(devices=(card, own.replace(declared=True)))
+    assert recipe(declared).architectures == ("gfx1030", "gfx1036", "gfx1100")
+    assert recipe(both.replace(devices=(own,))).architectures == ("gfx1030", "gfx1036")
+
+
 def test_what_depends_on_the_machine_is_set() -> None:
     """Every option of the tree whose default CMake works out is set, but those of other platforms
     and those that no engine has."""

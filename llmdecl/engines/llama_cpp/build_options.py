@@ -62,10 +62,17 @@ def recipe_for(
 
 
 def chosen_backends(engine: SourceEngine, host: HostFacts) -> tuple[str, ...]:
-    """Those of the spec, or else what each device of the host is best reached through; sorted."""
+    """Those of the spec, or else what each device is best reached through; sorted."""
     if engine.backends is not None:
         return tuple(sorted(set(engine.backends) - {"cpu"}))
-    return tuple(sorted({device.backend for device in host.devices}))
+    return tuple(sorted({device.backend for device in meant(host)}))
+
+
+def meant(host: HostFacts) -> tuple[DeviceFacts, ...]:
+    """The devices that an engine is built for: all that are declared; of detected ones no
+    integrated beside discrete ones, which models don't use unless told to."""
+    discrete = any(not one.integrated and one.endpoint is None for one in host.devices)
+    return tuple(one for one in host.devices if one.declared or not (discrete and one.integrated))
 
 
 def version_of(engine: SourceEngine, archive: SourceArchive) -> str:
@@ -112,7 +119,7 @@ def _architectures(
 
 def _devices(host: HostFacts, backend: str) -> list[DeviceFacts]:
     """The host's devices that this backend reaches."""
-    return [d for d in host.devices if backend in (d.backends or (d.backend,))]
+    return [d for d in meant(host) if backend in (d.backends or (d.backend,))]
 
 
 def _apart(
