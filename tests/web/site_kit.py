@@ -106,6 +106,8 @@ class Site:
     def __init__(self):
         self.log, self.files, self.routes, self._faults = [], {}, [], []
         self.closing = threading.Event()
+        self.on_request = None
+        """Called with the number of each request, counted from 1, before it is answered."""
         self._lock = threading.Lock()
         self.random = random.Random(20)
         self._front, self._cdn = self._start("front"), self._start("cdn")
@@ -199,7 +201,10 @@ class Site:
     def _handle(self, handler, host):
         headers = {name.lower(): value for name, value in handler.headers.items()}
         request = Request(handler.command, handler.path, headers, host)
-        self.log.append(request)
+        with self._lock:
+            self.log.append(request)
+            if self.on_request is not None:
+                self.on_request(len(self.log))
         fault = self._fault_for(handler.path)
         if fault.stall_before:
             self.closing.wait()

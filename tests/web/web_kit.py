@@ -19,8 +19,8 @@ class Waits:
 
 def patience(**changes):
     """Short time limits, no waiting between tries."""
-    settings = {"sleep": Waits(), "read_s": 2.0, "connect_s": 2.0, "dice": lambda: 0.5, **changes}
-    return Patience(**settings)
+    settings = {"sleep": Waits(), "read_s": 2.0, "connect_s": 2.0, "dice": lambda: 0.5}
+    return Patience(**{**settings, "progress_bytes": 1, **changes})
 
 
 def impatient(**changes):
