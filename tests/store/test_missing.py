@@ -70,7 +70,7 @@ def test_what_arrived(where):
     lock = Lock(weights={HF: weights(HF, [file(key, size_bytes=size)], origin=ORIGIN)})
     remains = Remains(
         where.store / "downloads" / key,
-        Plan(name="m", sha256=key, size_bytes=size, validator=None),
+        Plan(name="m", sha256=key, size_bytes=size, validator=None, part_bytes=size),
     )
     remains.path.write_bytes(b"x" * (4 << 20))
     remains.close()
