@@ -141,7 +141,9 @@ let
       label = input: "${input.pname or input.name or ""}-";
       isOurs = input: builtins.match "(nodejs|npm)-.*" (label input) == null;
     in
-    if absent != [ ] then
+    if takes == { } then
+      throw "${name}: `llama-cpp` here does not tell its arguments, so its backends can't be set"
+    else if absent != [ ] then
       throw "${name}: `llama-cpp` here has no argument for ${builtins.concatStringsSep ", " absent}"
     else
       package.overrideAttrs (

@@ -219,6 +219,16 @@ def test_a_folder_of_this_machine(nix, tmp_path):
     assert nix.say("nix-build", "--no-out-link", "--expr", source_of) == added
 
 
+def test_package_that_hides_its_arguments(nix, written):
+    """Where nothing can be set, evaluation ends: the user's instance may have switched CUDA on."""
+    hiding = (
+        "[ (final: prev: { llama-cpp = prev.llama-cpp // { override = _: prev.llama-cpp; }; }) ]"
+    )
+    base = f"overlays = {hiding} ++ [ (import {written}) ];"
+    expression = f"(import {STAND_IN} {{ said = {STAND_IN}; {base} }}).llmdecl-cpu"
+    assert "does not tell its arguments" in nix.run("nix-instantiate", "--expr", expression).stderr
+
+
 def test_goldens_evaluate(nix):
     """Every overlay that the compiler is known to write: all its engines are derivations."""
     written = sorted((Path(__file__).parents[1] / "golden").glob("*/expected/nix/overlay.nix"))
