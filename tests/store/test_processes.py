@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from supply_kit import TOOLS, folders, sha256, spec
 
+from llmdecl.cli import run
 from llmdecl.store.partial import sweep
+from llmdecl.store.roots import register
 from llmdecl.store.supply import fetch_stack, lock_stack
 from llmdecl.values import to_json
 
@@ -121,3 +123,19 @@ def test_living_are_not_swept(index, stack, start, tmp_path):
     assert sweep(tmp_path / "here" / "store") == 0
     assert process.wait(60) == 0
     assert stored(tmp_path).read_bytes() == WEIGHTS
+
+
+def test_gc_beside_a_fetch(index, stack, start, tmp_path, capsys):
+    """While another process fetches, gc removes nothing; after it, what no lock names is gone."""
+    index.pace_s = 0.01
+    process = start()
+    until(lambda: index.downloads)
+    here = folders(tmp_path / "here")
+    words = ["--store-dir", str(here.store), "--state-dir", str(here.state)]
+    assert run(["gc", *words]) == 1
+    assert "LD472" in "".join(capsys.readouterr())
+    assert process.wait(60) == 0
+    assert stored(tmp_path).read_bytes() == WEIGHTS
+    register(here.store, tmp_path / "gone" / "llmdecl.lock")
+    assert run(["gc", *words]) == 0
+    assert not stored(tmp_path).exists()
