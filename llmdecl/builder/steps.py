@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,18 +41,23 @@ class Configured:
 
 
 def copy_tree(tree: Path, site: Site) -> None:
-    """A copy of the source for this build alone; an enclosing repository is not its matter."""
-    ignored = shutil.ignore_patterns(".git")
-    top = str(tree)
-    shutil.copytree(
-        tree,
-        site.source,
-        symlinks=True,
-        ignore=lambda folder, names: ignored(folder, names) if folder == top else set(),
-    )
-    for path in (site.source, *site.source.rglob("*")):
-        if not path.is_symlink():  # what comes of a store is read-only
-            path.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
+    """A copy of the source for this build alone; an enclosing repository is not its matter.
+
+    Folders are writable from the start: what is left of a killed build has to be removable.
+    """
+    for folder, names, files in os.walk(tree):
+        here = site.source / Path(folder).relative_to(tree)
+        here.mkdir()
+        if Path(folder) == tree:
+            names[:] = [name for name in names if name != ".git"]
+            files = [name for name in files if name != ".git"]  # noqa: PLW2901  # as above
+        for name in (*names, *files):
+            path = Path(folder) / name
+            if path.is_symlink():
+                (here / name).symlink_to(path.readlink())
+            elif name in files:
+                shutil.copyfile(path, here / name)
+                (here / name).chmod(0o755 if os.access(path, os.X_OK) else 0o644)
 
 
 def configure(

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -13,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from llmdecl.builder import price as prices
-from llmdecl.builder import rules, site, toolchain
+from llmdecl.builder import rules, site, steps, toolchain
 from llmdecl.builder.price import Timing
 from llmdecl.diagnostics import Failure
 from llmdecl.facts.hardware import machine
 from llmdecl.store.built import built_problem, read_manifest
-from tests.builder.recipes import builder, entries, order, recipe
+from llmdecl.store.rules import STORE_FULL
+from tests.builder.recipes import STANDIN, builder, entries, order, recipe
 
 NEEDED = ("cmake", "c++")
 
@@ -115,13 +117,13 @@ def test_with_and_without_a_namespace_the_files_are_the_same(tmp_path, enclosed)
     assert (True, False) == (inside.manifest.fixed_path, outside.manifest.fixed_path)
 
 
-def test_make_and_ninja_build_the_same(tmp_path, monkeypatch):
-    """Who calls the compilers changes no file, and both count objects."""
+def test_make_and_ninja_build_the_same_and_ccache_changes_nothing(tmp_path, monkeypatch):
+    """Who calls the compilers, and whether they are called at all, changes no file; ninja and make
+    count the same objects."""
     one = builder(tmp_path / "one")
     expected = one.offer(order(recipe()), configured=True).objects
     by_ninja = one.build(order(recipe()))
-    found = toolchain.find("x", recipe())[0]
-    by_make = toolchain.Toolchain("Unix Makefiles", found.launcher)
+    by_make = toolchain.Toolchain("Unix Makefiles", None)
     monkeypatch.setattr(toolchain, "find", lambda *_: (by_make, ()))
     other = builder(tmp_path / "other")
     assert expected == other.offer(order(recipe()), configured=True).objects
@@ -157,6 +159,39 @@ def test_a_failed_build_leaves_its_log_and_nothing_else(tmp_path, option, rule, 
         log = Path(problem.notes[-1].removeprefix("log: "))
         assert told in log.read_text()
     assert [] == entries(tmp_path)
+
+
+def test_a_full_disk_is_said_before(tmp_path, monkeypatch):
+    """Both numbers, and nothing was begun."""
+    free = shutil.disk_usage(tmp_path)._replace(free=1 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    with pytest.raises(Failure) as failed:
+        builder(tmp_path).build(order(recipe()))
+    (problem,) = failed.value.diagnostics
+    assert (3, STORE_FULL.code) == (failed.value.status, problem.code)
+    assert "1.0 MiB are free" in problem.summary
+    assert [] == entries(tmp_path)
+
+
+def test_an_enclosing_repository_is_no_part_of_a_build(tmp_path):
+    """`.git` at the top stays away, links stay links, and what the store keeps read-only can be
+    written in the copy."""
+    tree = Path(shutil.copytree(STANDIN, tmp_path / "tree"))
+    (tree / ".git").write_text("gitdir: ../nowhere")
+    (tree / "src" / ".git").mkdir()
+    (tree / "link").symlink_to("src")
+    (tree / "run.sh").write_text("")
+    (tree / "run.sh").chmod(0o555)
+    (tree / "src").chmod(0o555)
+    place = site.Site(work=tmp_path, enclosed=False)
+    steps.copy_tree(tree, place)
+    copied = place.source
+    assert not (copied / ".git").exists()
+    assert (copied / "src" / ".git").is_dir()
+    assert Path("src") == (copied / "link").readlink()
+    assert 0o755 == stat.S_IMODE((copied / "run.sh").stat().st_mode)
+    assert 0o644 == stat.S_IMODE((copied / "LICENSE").stat().st_mode)
+    assert (copied / "src").stat().st_mode & stat.S_IWUSR
 
 
 def test_a_build_writes_nowhere_else(tmp_path, enclosed):
