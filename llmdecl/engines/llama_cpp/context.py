@@ -139,5 +139,7 @@ def write_context(context: Context, to: Writer) -> None:
     to.value(context.ctx_checkpoints, "--ctx-checkpoints", "--swa-checkpoints", without=0)
     to.both(context.cache_prompt, "cache-prompt", without=True)
     to.value(context.cache_reuse, "--cache-reuse", without=0)
-    to.both(context.cache_idle_slots, "cache-idle-slots", without=False)
+    idle = context.cache_idle_slots
+    # one that only follows `cache-ram` is not reported beside it
+    to.both(idle, "cache-idle-slots", without=not idle.given and idle.value)
     to.both(context.context_shift, "context-shift")

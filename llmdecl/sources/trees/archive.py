@@ -171,6 +171,9 @@ def _tar_members(tar: tarfile.TarFile, first: tarfile.TarInfo | None) -> Iterato
         yield _tar_member(tar, info)
         tar.members = []  # type: ignore[attr-defined]  # it would keep them all
         info = tar.next()
+    # to the end: only there a decompressor compares its checksum
+    while tar.fileobj.read(CHUNK):
+        pass
 
 
 def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member:

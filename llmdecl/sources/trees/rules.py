@@ -62,7 +62,8 @@ ENGINE_NOT_BUILT = Rule(
     "engine-not-built",
     Severity.WARNING,
     """The engine is built from source and is not in the store of this machine yet. `llmdecl build`
-builds it, and so does `apply` before it starts anything. Everything else is judged by the lock.""",
+builds it, and so does `llmdecl apply` before it starts anything. All else is judged by the lock,
+whose flag table comes from known releases or from the tree's own source.""",
 )
 
 RULES = (

@@ -2,6 +2,7 @@
 
 import contextlib
 import netrc
+import os
 import re
 from urllib.parse import unquote, urlsplit
 
@@ -63,7 +64,9 @@ def source(url: str, users: tuple[str, ...]) -> Source:
             password = unquote(parts.password or "")
             return Source(bare, token=Secret.basic(unquote(parts.username), password))
     with contextlib.suppress(OSError, netrc.NetrcParseError):
-        if known := netrc.netrc().authenticators(urlsplit(bare).hostname or ""):
+        if known := netrc.netrc(os.environ.get("NETRC")).authenticators(
+            urlsplit(bare).hostname or ""
+        ):
             return Source(bare, token=Secret.basic(known[0], known[2]))
     return Source(bare)
 
