@@ -76,7 +76,7 @@ OPTION_VALUE = Rule(
     "option-value",
     Severity.ERROR,
     """The option is a switch and takes `ON` or `OFF`; CMake would take most other words for one
-of them silently.""",
+of them silently. No option takes line breaks or other control characters.""",
 )
 BACKENDS_APART = Rule(
     "LD730",

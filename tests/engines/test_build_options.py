@@ -194,6 +194,8 @@ def test_a_version_without_dispatch_gets_the_baseline() -> None:
         ({"GGML_CUDA_F16": "ON"}, rules.OPTION_UNKNOWN),
         ({"GGML_CUDA_FORCE_MQ": "ON"}, rules.OPTION_UNKNOWN),
         ({"GGML_CUDA_FORCE_MMQ": "perhaps"}, rules.OPTION_VALUE),
+        ({"CMAKE_CXX_FLAGS": "-O2\n-g"}, rules.OPTION_VALUE),
+        ({"a=b": "c"}, rules.OPTION_UNKNOWN),
     ],
 )
 def test_refused_options(options: dict[str, str], code: rules.Rule) -> None:

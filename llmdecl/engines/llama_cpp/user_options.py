@@ -1,6 +1,7 @@
 """A spec's own CMake options, and where they contradict the rest of it. Pure."""
 
 import difflib
+import re
 from collections.abc import Mapping
 
 from llmdecl.backends.table import BACKENDS
@@ -10,6 +11,7 @@ from llmdecl.engines.llama_cpp.cmake_options import TreeOptions
 from llmdecl.engines.llama_cpp.cpu_options import X86
 from llmdecl.spec.schema import SourceEngine
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TRUE = {"1", "ON", "YES", "TRUE", "Y"}
 _FALSE = {"0", "OFF", "NO", "FALSE", "N"}
 _DECIDED: Mapping[str, str] = {
@@ -69,6 +71,8 @@ def _value(
     place: str, name: str, text: str, tree: TreeOptions | None
 ) -> tuple[str, Diagnostic | None]:
     """A switch's value as `ON` or `OFF`."""
+    if not text.isprintable():
+        return text, rules.OPTION_VALUE.at(place, f"`{name}` is no one line of text: {text!r}")
     option = None if tree is None else tree.declared.get(name)
     if option is None or option.kind != "BOOL":
         return text, None
@@ -80,6 +84,8 @@ def _value(
 
 def _unknown(place: str, name: str, tree: TreeOptions | None) -> Diagnostic | None:
     """Options of ggml and llama.cpp exist or not; CMake's own and those of packages are theirs."""
+    if not _NAME.fullmatch(name):
+        return rules.OPTION_UNKNOWN.at(place, f"{name!r} is no name of a CMake option")
     if tree is None or tree.has(name) or not name.startswith(("GGML_", "LLAMA_")):
         return None
     near = difflib.get_close_matches(name, tree.declared, n=1, cutoff=0.75)
