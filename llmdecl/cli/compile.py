@@ -12,9 +12,11 @@ from llmdecl.cli.context import (
     require_plan,
     spec_argument,
 )
+from llmdecl.diagnostics import Diagnostic
 from llmdecl.paths import Folders
 
 if TYPE_CHECKING:
+    from llmdecl.cli.packaging import Strictness, Target
     from llmdecl.emit.artefact import ArtefactSet
 
 MANIFEST = "manifest.json"
@@ -30,9 +32,46 @@ MANIFEST = "manifest.json"
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder; empty, new, or written by an earlier compile.",
 )
+@click.option(
+    "--target",
+    type=click.Choice(["nixos", "home-manager"]),
+    help="As a package of units; facts are what the spec declares and the lock pins.",
+)
+@click.option("--program", metavar="PATH", help="With --target: llmdecl's command there.")
+@click.option("--state", metavar="DIR", help="With --target: the stack's state there.")
+@click.option("--store", metavar="DIR", help="With --target: weights and engines there.")
+@click.option("--user", metavar="NAME", help="With --target nixos: the account.")
+@click.option("--group", metavar="NAME", help="With --target nixos: its group.")
+@click.option("--fetch", is_flag=True, help="With --target: a unit that brings weights.")
+@click.option("--environment-file", metavar="PATH", help="With --fetch: variables, as HF_TOKEN.")
+@click.option("--address-prefix", default="", metavar="OPTION", help="Before all addresses.")
+@click.option(
+    "--check",
+    "strictness",
+    type=click.Choice(["all", "syntax-only", "none"]),
+    default="all",
+    show_default=True,
+    help="With --target: what fails here; the rest makes the router's unit fail.",
+)
 @facts_option
 @folder_options
-def command(spec: Path | None, *, output: Path, facts_file: Path | None, where: Folders) -> int:
+def command(
+    spec: Path | None,
+    *,
+    output: Path,
+    facts_file: Path | None,
+    target: "Target | None",
+    program: str | None,
+    state: str | None,
+    store: str | None,
+    user: str | None,
+    group: str | None,
+    fetch: bool,
+    environment_file: str | None,
+    address_prefix: str,
+    strictness: "Strictness",
+    where: Folders,
+) -> int:
     """Write the artefacts into a folder; no state, no network.
 
     The same spec, lock and facts give the same bytes on any machine and any day.
@@ -41,13 +80,41 @@ def command(spec: Path | None, *, output: Path, facts_file: Path | None, where: 
     from llmdecl.emit.artefact import Artefact
     from llmdecl.values import to_json
 
-    stack = compile_stack(spec, where, facts_file=facts_file)
-    require_plan(stack)
-    plan = Artefact(path="plan.json", text=to_json(stack.compiled.plan).decode())
-    artefacts = tuple(sorted((*stack.compiled.artefacts, plan), key=lambda each: each.path))
+    if target is not None:
+        from llmdecl.cli.packaging import Packaging, package
+        from llmdecl.emit.packaged import Machine
+        from llmdecl.emit.systemd.names import ACCOUNT
+
+        if not (program and state and store):
+            raise click.UsageError("--target needs --program, --state and --store.")
+        machine = Machine(
+            program=program,
+            state=state,
+            store=store,
+            user=user or ACCOUNT,
+            group=group or ACCOUNT,
+            environment_file=environment_file,
+        )
+        how = Packaging(target, machine, fetch, address_prefix, strictness)
+        artefacts, found = package(spec, how)
+        show_found(found)
+    else:
+        stack = compile_stack(spec, where, facts_file=facts_file)
+        require_plan(stack)
+        plan = Artefact(path="plan.json", text=to_json(stack.compiled.plan).decode())
+        artefacts = (*stack.compiled.artefacts, plan)
+    artefacts = tuple(sorted(artefacts, key=lambda each: each.path))
     write(output, artefacts)
     show_written(output, [artefact.path for artefact in artefacts])
     return 0
+
+
+def show_found(found: tuple[Diagnostic, ...]) -> None:
+    """Warnings, and errors that fail nothing."""
+    if found:
+        from llmdecl.cli.views.diagnostics import show
+
+        show(found)
 
 
 def write(folder: Path, artefacts: "ArtefactSet") -> None:

@@ -48,6 +48,21 @@ compared: something that it reads is not in the store yet, or its engine's log d
 allocates.""",
 )
 
+NOT_SYSTEMD = Rule(
+    "LD907",
+    "manager-not-systemd",
+    Severity.ERROR,
+    """`llmdecl compile --target nixos` writes units for the system's systemd, `home-manager` for a
+user's: the spec has to say `manager.kind = "systemd"` or `"systemd-user"`. The modules add it.""",
+)
+RELATIVE_PATH = Rule(
+    "LD908",
+    "relative-path",
+    Severity.ERROR,
+    """What is compiled for a machine that is not here knows no folder that a path could start
+at, and no files that a `*` could match. Give the file's absolute path on that machine.""",
+)
+
 RULES: tuple[Rule, ...] = (
     NO_SPEC,
     FLAGS_REFUSED,
@@ -55,4 +70,6 @@ RULES: tuple[Rule, ...] = (
     GRAPH_UNKNOWN,
     VERIFY_FAILED,
     NOT_VERIFIED,
+    NOT_SYSTEMD,
+    RELATIVE_PATH,
 )

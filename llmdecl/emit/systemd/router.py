@@ -44,7 +44,7 @@ def _service(plan: Plan, mode: Mode) -> Iterator[Directive]:
     folders = f"--run {mode.roots[Root.RUN]} --measured {mode.roots[Root.STATE]}/measured"
     command = f"{OUR_PROGRAM} router {mode.settings}/router.json --manager {manager} {folders}"
     yield "ExecStart", command
-    yield "ExecReload", "/bin/kill -HUP $MAINPID"
+    yield "ExecReload", "/bin/sh -c 'kill -HUP $$MAINPID'"
     yield "Restart", "on-failure"
     yield "RestartSec", "1"
     yield "TimeoutStopSec", str(STOP_S)

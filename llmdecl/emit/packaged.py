@@ -1,0 +1,203 @@
+"""systemd's artefacts as a package: what a machine is filled in, files where NixOS looks for them.
+
+`systemd.packages` links `lib/systemd`; nothing here holds the package's own path, so that
+a unit whose model is unchanged is unchanged bytes.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from llmdecl.emit.artefact import Artefact, ArtefactSet
+from llmdecl.emit.dialects.systemd import escape_path, section
+from llmdecl.emit.systemd import names, sandbox
+from llmdecl.emit.systemd.mode import OUR_PROGRAM, STATE, STORE, SYSTEM, USER, Mode
+
+FETCH = "llmdecl-fetch.service"
+STACK = "llmdecl/stack"
+"""Below `/etc`: spec and lock, for `llmdecl fetch`."""
+PROBLEMS = "etc/llmdecl/problems.txt"
+PATH = "/run/current-system/sw/bin:/usr/bin:/bin"
+"""Where the router finds `journalctl`: packaged units get no PATH of NixOS'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`program` is llmdecl's own; folders are absolute; `environment_file` is read by the fetch."""
+
+    program: str
+    state: str
+    store: str
+    user: str = names.ACCOUNT
+    group: str = names.ACCOUNT
+    environment_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What `llmdecl fetch` works from, as JSON; `weights` is the lock's part that it follows."""
+
+    spec: str
+    lock: str
+    weights: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A pinned file of the machine: `path` below the store leads to the absolute `target`."""
+
+    path: str
+    target: str
+
+
+def packaged(
+    artefacts: ArtefactSet,
+    machine: Machine,
+    *,
+    user: bool,
+    fetch: Fetch | None = None,
+    links: tuple[Link, ...] = (),
+) -> ArtefactSet:
+    """Units, rights and the router's configuration of a stack whose manager is systemd."""
+    files = [*_files(artefacts, machine, user=user)]
+    mode = USER if user else SYSTEM
+    if fetch is not None:
+        files += _fetch(fetch, machine, mode)
+    files.append(_tmpfiles(machine, links, user=user))
+    return tuple(sorted(files, key=lambda each: each.path))
+
+
+def failing(problems: str, *, user: bool) -> ArtefactSet:
+    """A router that says at its start what is wrong, for builds that go on all the same."""
+    mode = USER if user else SYSTEM
+    text = "[Unit]\nDescription=llmdecl: router\nPartOf=llmdecl.target\n\n[Service]\nType=exec\n"
+    folder = mode.settings
+    text += f"ExecStart=/bin/sh -c 'cat {folder}/problems.txt >&2; exit 1'\n"
+    target = "[Unit]\nDescription=llmdecl: local models\nWants=llmdecl-router.service\n"
+    units = _units(user=user)
+    return (
+        Artefact(path=PROBLEMS, text=problems),
+        Artefact(path="etc/llmdecl/router.json", text="{}\n"),
+        Artefact(path=f"{units}/{names.ROUTER}", text=text),
+        Artefact(path=f"{units}/{names.TARGET}", text=target),
+    )
+
+
+def _units(*, user: bool) -> str:
+    return f"lib/systemd/{'user' if user else 'system'}"
+
+
+def _files(artefacts: ArtefactSet, machine: Machine, *, user: bool) -> Iterator[Artefact]:
+    for artefact in artefacts:
+        folder, _, name = artefact.path.rpartition("/")
+        match folder:
+            case "systemd":
+                path = f"{_units(user=user)}/{name}"
+                yield Artefact(path=path, text=_filled(artefact.text, machine))
+            case "polkit":
+                text = artefact.text.replace(f'"{names.ACCOUNT}"', f'"{machine.user}"')
+                yield Artefact(path=f"share/polkit-1/rules.d/49-{name}", text=text)
+            case "" if name == "router.json":
+                yield Artefact(path=f"etc/llmdecl/{name}", text=artefact.text)
+    if not user:
+        text = section("Service", [("Environment", f"PATH={PATH}")])
+        yield Artefact(path=f"{_units(user=user)}/{names.ROUTER}.d/path.conf", text=text)
+
+
+def _filled(text: str, machine: Machine) -> str:
+    """The unit for this machine."""
+    state = PurePosixPath(machine.state)
+    own = f"StateDirectory={names.OWN}/measured"
+    relative = state.relative_to("/var/lib") if state.is_relative_to("/var/lib") else names.OWN
+    for old, new in (
+        (OUR_PROGRAM, escape_path(machine.program)),
+        (STATE, escape_path(machine.state)),
+        (STORE, escape_path(machine.store)),
+        (f"\nUser={names.ACCOUNT}\n", f"\nUser={machine.user}\n"),
+        (f"\nGroup={names.ACCOUNT}\n", f"\nGroup={machine.group}\n"),
+        (f"\n{own}\n", f"\nStateDirectory={relative}/measured\n"),
+    ):
+        text = text.replace(old, new)
+    return text
+
+
+def _fetch(fetch: Fetch, machine: Machine, mode: Mode) -> Iterator[Artefact]:
+    """Brings what the lock names. Nothing waits for it: what is here already starts at once."""
+    folder = f"etc/{STACK}"
+    yield Artefact(path=f"{folder}/llmdecl.json", text=fetch.spec)
+    yield Artefact(path=f"{folder}/llmdecl.lock", text=fetch.lock)
+    units = _units(user=mode.user)
+    text = "\n".join(
+        (
+            section("Unit", _fetch_unit(fetch)),
+            section("Service", _fetch_service(machine, mode)),
+        )
+    )
+    yield Artefact(path=f"{units}/{FETCH}", text=text)
+    wants = section("Unit", [("Wants", FETCH)])
+    yield Artefact(path=f"{units}/{names.TARGET}.d/fetch.conf", text=wants)
+
+
+def _fetch_unit(fetch: Fetch) -> Iterator[sandbox.Directive]:
+    yield "Description", "llmdecl: weights"
+    yield "Wants", "network-online.target"
+    yield "After", "network-online.target"
+    yield "StartLimitIntervalSec", "0"
+    yield "X-Restart-Triggers", hashlib.sha256(fetch.weights.encode()).hexdigest()
+
+
+def _fetch_service(machine: Machine, mode: Mode) -> Iterator[sandbox.Directive]:
+    yield "Type", "oneshot"
+    yield "RemainAfterExit", "yes"
+    if not mode.user:
+        yield "User", machine.user
+        yield "Group", machine.group
+    spec = f"{mode.settings}/stack/llmdecl.json"
+    cache = f"%C/{names.OWN}/.fetch"
+    folders = f"--store-dir {escape_path(machine.store)} --state-dir {escape_path(machine.state)}"
+    program = escape_path(machine.program)
+    yield "ExecStart", f"{program} fetch {folders} --cache-dir {cache} {spec}"
+    yield "Environment", f"HOME={cache}"
+    if machine.environment_file is not None:
+        yield "EnvironmentFile", machine.environment_file.replace("%", "%%")
+    yield "Restart", "on-failure"
+    yield "RestartSec", "30"
+    yield "TimeoutStartSec", "infinity"
+    yield "CacheDirectory", f"{names.OWN}/.fetch"
+    yield "CacheDirectoryMode", "0700"
+    yield "UMask", "0022"
+    yield from sandbox.closed(mode)
+    yield from sandbox.users(mode, private=True)
+    yield from sandbox.network(reaches=True)
+    yield from sandbox.devices(frozenset())
+    yield from sandbox.calls(resources=False)
+    if not mode.user:
+        yield "ReadWritePaths", f"{_quoted(machine.store)} {_quoted(machine.state)}"
+    else:
+        yield "ReadWritePaths", _quoted(machine.store)
+
+
+def _quoted(path: str) -> str:
+    """In lists of paths quotes count, and C escapes do not."""
+    return '"' + path.replace("%", "%%") + '"'
+
+
+def _tmpfiles(machine: Machine, links: tuple[Link, ...], *, user: bool) -> Artefact:
+    """tmpfiles.d(5): the folders, and pinned files that lie elsewhere on this machine."""
+    owner = "- -" if user else f"{machine.user} {machine.group}"
+    folders = [machine.state, machine.store, f"{machine.store}/weights"]
+    lines = [f"d {_word(folder)} 0755 {owner} -" for folder in folders]
+    entries = dict.fromkeys(str(PurePosixPath(link.path).parent) for link in links)
+    lines += [f"d {_word(f'{machine.store}/{each}')} 0755 {owner} -" for each in entries]
+    lines += [
+        f"L+ {_word(f'{machine.store}/{link.path}')} - - - - {link.target.replace('%', '%%')}"
+        for link in links
+    ]
+    folder = "share/user-tmpfiles.d" if user else "lib/tmpfiles.d"
+    return Artefact(path=f"{folder}/llmdecl.conf", text="\n".join((*lines, "")))
+
+
+def _word(path: str) -> str:
+    """A path as a field: specifiers and C escapes as in units."""
+    return escape_path(path)
