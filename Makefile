@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.llmdecl-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup nix-tools demo demo-source test lint check golden bench schema oracle cuda-toolkit cuda-check vulkan-tools clean
+.PHONY: help setup test-tools nix-tools demo demo-source test lint check golden bench exposure schema oracle cuda-toolkit cuda-check vulkan-tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +20,11 @@ $(STAMP): pyproject.toml tests/real-parts.txt
 	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/real-parts.txt
 	@touch $@
 
-nix-tools: ## install Nix for the tests that ask it (Debian's nix-bin, no daemon; as root)
-	command -v nix-hash || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends nix-bin; }
+test-tools: ## install what tests ask beside Python (Debian's nix-bin without its daemon; systemd, dbus, polkit; as root)
+	command -v nix-hash >/dev/null && test -x /lib/systemd/systemd -a -e /usr/lib/systemd/user/dbus.socket && command -v pkcheck && command -v curl || \
+	  { apt-get update -qq && apt-get install -qq --yes --no-install-recommends nix-bin systemd dbus dbus-user-session libpam-systemd polkitd curl; }
+
+nix-tools: test-tools ## the same, under its former name
 
 demo: $(STAMP) ## the main job on real models: check, lock, fetch, plan, apply, answer, swap, unload, down
 	$(BIN)/python examples/quickstart/demo.py
@@ -52,6 +55,9 @@ bench: $(STAMP) ## numbers: header reading, compile and plan time, errors of est
 	$(BIN)/python benchmarks/estimate_error.py
 	$(BIN)/python benchmarks/router.py
 	$(BIN)/python benchmarks/cold_start.py
+
+exposure: $(STAMP) ## what systemd-analyze security finds open in the golden units (as root)
+	$(BIN)/python -m tests.systemd.exposure
 
 schema: $(STAMP) ## write the spec's JSON Schema and its reference page
 	$(BIN)/llmdecl schema > docs/llmdecl.schema.json

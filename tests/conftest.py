@@ -68,7 +68,7 @@ def gemma3(tmp_path_factory) -> Path:
 def nix_tools() -> Path:
     """The folder of `nix`, `nix-hash`, `nix-instantiate` and `nix-build`."""
     found = shutil.which("nix-hash")
-    return _need(found and Path(found), "Nix", "make nix-tools").parent
+    return _need(found and Path(found), "Nix", "make test-tools").parent
 
 
 @pytest.fixture

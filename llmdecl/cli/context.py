@@ -80,6 +80,36 @@ def find_spec(spec: Path | None) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class Applied:
+    """What a stored generation was made of, or a spec's file with the lock beside it.
+
+    `base` is where relative sources start; `root` is what keeps its files in a store: the lock, or
+    the state folder with the generation.
+    """
+
+    loaded: "Loaded"
+    spec: "Spec"
+    lock: "Lock"
+    root: Path
+    base: Path
+
+
+def load_locked(spec: Path | None) -> Applied:
+    """From a spec's file, a folder that holds one, or a generation's folder; a Failure as ever."""
+    from llmdecl.activate.generations import Generations
+
+    if spec is not None and (spec / "manifest.json").is_file():
+        folder = spec.resolve()
+        generation = Generations(folder.parents[1]).load(int(folder.name))
+        loaded, valid = load_valid_spec(generation.spec_file())
+        base = Path(generation.manifest.origin).parent
+        return Applied(loaded, valid, generation.lock(), folder.parents[1], base)
+    path = find_spec(spec)
+    loaded, valid = load_valid_spec(path)
+    return Applied(loaded, valid, load_lock(path), lock_path(path), path.parent.absolute())
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
     """A spec that checks, with its lock, facts and what was compiled from them."""
 

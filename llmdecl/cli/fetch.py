@@ -4,14 +4,7 @@ from pathlib import Path
 
 import click
 
-from llmdecl.cli.context import (
-    find_spec,
-    folder_options,
-    load_lock,
-    load_valid_spec,
-    lock_path,
-    spec_argument,
-)
+from llmdecl.cli.context import folder_options, load_locked, spec_argument
 from llmdecl.diagnostics import Failure, has_errors
 from llmdecl.paths import Folders
 
@@ -31,7 +24,8 @@ def command(spec: Path | None, *, dry_run: bool, only: tuple[str, ...], where: F
 
     Every file is compared with its SHA-256. Local files are linked, never copied. What was
     verified stays after a failure, and a download that was cut off goes on where it was; only
-    pip's start again. Engines of provider `source` are built by `llmdecl build`.
+    pip's start again. Engines of provider `source` are built by `llmdecl build`. SPEC may be the
+    folder of a stored generation, too: units ask so at boot.
     """
     from llmdecl.cli.views.lock import show_fetched, show_missing
     from llmdecl.cli.views.progress import progress_view
@@ -41,19 +35,15 @@ def command(spec: Path | None, *, dry_run: bool, only: tuple[str, ...], where: F
     from llmdecl.store.sharing import in_use
     from llmdecl.store.supply import fetch_stack
 
-    path = find_spec(spec)
-    loaded, valid = load_valid_spec(path)
-    lock = load_lock(path)
+    what = load_locked(spec)
     if dry_run:
-        show_missing(missing(valid, lock, where, only), free_bytes(where.store))
+        show_missing(missing(what.spec, what.lock, where, only), free_bytes(where.store))
         return 0
-    before = missing(valid, lock, where, only)
-    register(where.store, lock_path(path))
+    before = missing(what.spec, what.lock, where, only)
+    register(where.store, what.root)
     with in_use(where.store), progress_view() as progress:
-        found = fetch_stack(
-            valid, lock, path.parent.absolute(), where, only=only, progress=progress
-        )
-    found = place((*loaded.diagnostics, *found), loaded.source)
+        found = fetch_stack(what.spec, what.lock, what.base, where, only=only, progress=progress)
+    found = place((*what.loaded.diagnostics, *found), what.loaded.source)
     if has_errors(found):
         raise Failure(*found)
     show_fetched(before, found)

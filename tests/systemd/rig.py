@@ -50,7 +50,7 @@ def lacking() -> str | None:
         return "only root can start systemd"
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing or not SYSTEMD.exists():
-        return f"not installed: {', '.join([*missing, 'systemd'])}"
+        return f"not installed (`make test-tools`): {', '.join([*missing, 'systemd'])}"
     return None
 
 

@@ -123,6 +123,19 @@ def test_an_edit_restarts_what_it_must(machine):
     machine.ask("two")
 
 
+def test_what_is_missing_is_fetched(machine):
+    """The unit of the boot brings what the generation in force names, and no model waits for it."""
+    shown = machine.rig.run("systemctl", "show", "-p", "ActiveState", "llmdecl-fetch").stdout
+    assert shown == "ActiveState=active\n"
+    weights = f"{STATE}/store/weights"
+    before = machine.rig.run("ls", weights).stdout
+    machine.rig.run("sh", "-c", f"rm -r {weights}/*")
+    machine.rig.run("systemctl", "restart", "llmdecl-fetch.service")
+    assert before == machine.rig.run("ls", weights).stdout
+    text = machine.rig.run("cat", "/etc/systemd/system/llmdecl-model-one.service").stdout
+    assert "llmdecl-fetch" not in text
+
+
 def test_models_outlive_their_router(machine):
     """A router that is killed comes back, and takes over what runs."""
     router, model = machine.pid("router"), machine.pid("model-one")

@@ -1,28 +1,17 @@
 """The golden units, judged by systemd's own tools."""
 
-import re
-
 import pytest
 
-from tests.test_golden import GOLDEN
+from tests.systemd.exposure import CASES, exposure, install
 
-CASES = ("systemd", "systemd-devices")
-LIMITS = {"cpu": 0.5, "gpu": 0.8, "router": 1.2}
+LIMITS = {"cpu": 0.5, "gpu": 0.8, "router": 1.2, "fetch": 1.5}
 """Most that `systemd-analyze security` may find open."""
 
 
 @pytest.fixture(params=CASES)
 def units(request, rig):
     """A case's units inside, with stand-ins where the machine's programs are named."""
-    folder = f"/run/units-{request.param}"
-    rig.run("systemd-sysusers", "-", stdin='u llmdecl - "llmdecl"\n')
-    texts = {}
-    for path in (GOLDEN / request.param / "expected/systemd").iterdir():
-        text = path.read_text().replace("@LLMDECL@", "/usr/bin/true")
-        text = re.sub(r'^ExecStart="[^"]*"', 'ExecStart="/usr/bin/true"', text, flags=re.MULTILINE)
-        texts[path.name] = text
-        rig.write(f"{folder}/{path.name}", text)
-    return folder, texts
+    return install(rig, request.param)
 
 
 def test_verify_finds_nothing(rig, units):
@@ -32,14 +21,21 @@ def test_verify_finds_nothing(rig, units):
     assert "" == done.stdout + done.stderr
 
 
+def kind_of(name, text):
+    """Which limit is a service's."""
+    for kind in ("router", "fetch"):
+        if name == f"llmdecl-{kind}.service":
+            return kind
+    return "gpu" if "DeviceAllow=" in text else "cpu"
+
+
 def test_exposure(rig, units):
-    """A model on the CPU, one on a GPU and the router are as closed as they can be."""
+    """A model on the CPU, one on a GPU, the router and fetch are as closed as they can be."""
     folder, texts = units
-    for name, text in texts.items():
-        if not name.endswith(".service"):
-            continue
-        kind = "router" if "router" in name else "gpu" if "DeviceAllow=" in text else "cpu"
-        done = rig.run("systemd-analyze", "security", "--offline=yes", f"{folder}/{name}")
-        found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
-        assert found is not None
-        assert float(found[1]) <= LIMITS[kind], done.stdout
+    found = {
+        name: (exposure(rig, f"{folder}/{name}"), LIMITS[kind_of(name, text)])
+        for name, text in texts.items()
+        if name.endswith(".service")
+    }
+    assert len(found) >= 4
+    assert {} == {name: pair for name, pair in found.items() if pair[0] > pair[1]}

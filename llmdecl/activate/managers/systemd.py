@@ -29,7 +29,7 @@ from llmdecl.activate.rules import (
 from llmdecl.diagnostics import Failure
 from llmdecl.emit.dialects.systemd import escape_path
 from llmdecl.emit.systemd import names
-from llmdecl.emit.systemd.mode import OUR_PROGRAM, STATE, STORE
+from llmdecl.emit.systemd.mode import OUR_PROGRAM, SPEC, STATE, STORE
 from llmdecl.paths import Folders
 
 TIMEOUT_S = 30.0
@@ -91,7 +91,7 @@ class Systemd:
         return LiveManager(pid=1, programs=programs) if programs else None
 
     def _programs(self) -> Iterator[LiveProgram]:
-        units = sorted(path.name for path in self._owned() if path.suffix == ".service")
+        units = sorted(path.name for path in self._owned() if is_program(path.name))
         if not units:
             return
         shown = self._systemctl("show", "--property=Id,ActiveState,MainPID", "--", *units)
@@ -214,6 +214,7 @@ class Systemd:
             OUR_PROGRAM: f"{escape_path(str(interpreter()))} -m llmdecl",
             STATE: escape_path(str(self.folders.state)),
             STORE: escape_path(str(self.folders.store)),
+            SPEC: escape_path(str(self.wanted)),
         }
         for path in sorted((self.wanted / "systemd").iterdir()):
             text = path.read_text("utf-8")
@@ -261,7 +262,7 @@ class Systemd:
     def shut_down(self, *, timeout_s: float) -> None:
         """Everything of ours ends, and does not come back at the next boot."""
         for path in list(self._owned()):
-            if path.suffix == ".service":
+            if is_program(path.name):
                 self.stop_program(program_of(path.name), timeout_s=timeout_s)
         self._systemctl("disable", "--quiet", "--now", "--", names.TARGET, check=False)
 
@@ -328,6 +329,11 @@ def program_of(unit: str) -> str:
     return unit.removeprefix("llmdecl-").removesuffix(".service")
 
 
+def is_program(unit: str) -> bool:
+    """Whether plans and the router know the unit: the others are systemd's own business."""
+    return unit == names.ROUTER or names.is_model(unit)
+
+
 def closed_to_others(path: Path) -> Path | None:
     """The first folder on the way to `path`, links followed, that others may not enter."""
     real = path.resolve()
@@ -345,7 +351,7 @@ def _put(path: Path, text: str) -> None:
 
 
 def _services(units: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(program_of(unit) for unit in units if unit.endswith(".service")))
+    return tuple(sorted(program_of(unit) for unit in units if is_program(unit)))
 
 
 def _digest(text: str) -> str | None:

@@ -1,11 +1,12 @@
-"""systemd: one service a model, started by the router; services for the router, a target, a slice.
+"""systemd: one service a model, started by the router; services for the router and
+what brings weights, a target, a slice.
 
 Measured behaviour behind this: sockets, sandboxes and NixOS' switch-to-configuration; the unit text
 holds no path of a generation, so an unchanged model's unit is unchanged bytes.
 """
 
 from llmdecl.emit.artefact import Artefact, ArtefactSet
-from llmdecl.emit.systemd import access, model, names, router, stack
+from llmdecl.emit.systemd import access, fetch, model, names, router, stack
 from llmdecl.emit.systemd.mode import SYSTEM, USER, Mode
 from llmdecl.plan.model import Plan
 
@@ -29,6 +30,7 @@ def _units(plan: Plan, mode: Mode) -> ArtefactSet:
         names.SLICE: stack.slice_(plan),
         names.TARGET: stack.target(mode),
         names.ROUTER: router.service(plan, mode),
+        names.FETCH: fetch.service(mode),
         **{names.of_model(each.name): model.service(each, plan, mode) for each in plan.models},
     }
     return tuple(Artefact(path=f"systemd/{name}", text=text) for name, text in units.items())

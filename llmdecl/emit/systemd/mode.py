@@ -16,8 +16,8 @@ class Mode:
     wanted_by: str
 
 
-OUR_PROGRAM, STATE, STORE = "@LLMDECL@", "@STATE@", "@STORE@"
-"""Stand for the command of llmdecl and for folders of the machine, already escaped where they are:
+OUR_PROGRAM, STATE, STORE, SPEC = "@LLMDECL@", "@STATE@", "@STORE@", "@SPEC@"
+"""Stand for the command of llmdecl, folders of the machine and the spec, escaped where they are:
 whoever installs a unit puts them there. `%S` is no help: it changed its meaning in version 254."""
 
 SYSTEM = Mode(

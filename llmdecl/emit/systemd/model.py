@@ -7,7 +7,7 @@ from llmdecl.emit.dialects.systemd import exec_line, quote_setting, section
 from llmdecl.emit.systemd import names, sandbox
 from llmdecl.emit.systemd.mode import OUR_PROGRAM, Mode
 from llmdecl.emit.systemd.sandbox import Directive
-from llmdecl.plan.model import ModelPlan, Plan, Root, Word
+from llmdecl.plan.model import ModelPlan, Plan, Root, Setting, Word
 
 MEBIBYTE = 1 << 20
 STOP_S = 5
@@ -79,7 +79,7 @@ def _service(model: ModelPlan, plan: Plan, mode: Mode) -> Iterator[Directive]:
     yield "MemoryMax", str(memory_max(model))
     yield "OOMPolicy", "stop"
     flags = {setting.flag for setting in model.settings}
-    if any("mlock" in value.text for s in model.settings for value in s.values):
+    if any(map(_locks_memory, model.settings)):
         yield "LimitMEMLOCK", "infinity"
     yield from sandbox.closed(mode)
     yield from sandbox.users(mode, private=not own)
@@ -107,6 +107,12 @@ def memory_max(model: ModelPlan) -> int:
     """Bytes of `MemoryMax=`: mapped weights are charged to whoever reads them first."""
     planned = sum(part.bytes for part in model.memory if part.pool == "host")
     return int(planned * MEMORY_SHARE) + MEMORY_EXTRA_BYTES
+
+
+def _locks_memory(setting: Setting) -> bool:
+    """`--mlock`, or what newer engines have in its place (`--load-mode mmap+mlock`)."""
+    modes = {mode for word in setting.values for mode in word.text.split("+")}
+    return setting.flag == "--mlock" or (setting.flag == "--load-mode" and "mlock" in modes)
 
 
 def _cache(model: ModelPlan) -> str:

@@ -3,6 +3,7 @@
 TARGET = "llmdecl.target"
 SLICE = "llmdecl.slice"
 ROUTER = "llmdecl-router.service"
+FETCH = "llmdecl-fetch.service"
 ACCOUNT = "llmdecl"
 """User and group that everything of the system's stack runs as."""
 
@@ -13,6 +14,11 @@ OWN = "llmdecl"
 def of_model(name: str) -> str:
     """The service of a model."""
     return f"llmdecl-model-{name}.service"
+
+
+def is_model(unit: str) -> bool:
+    """Whether a unit is the service of a model."""
+    return unit.startswith("llmdecl-model-") and unit.endswith(".service")
 
 
 def runtime_folder(name: str) -> str:

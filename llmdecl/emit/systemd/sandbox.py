@@ -55,11 +55,11 @@ def mark(digest: str) -> Directive:
     return "ExecStartPre", f"/bin/sh -c 'printf {digest} > \"$$RUNTIME_DIRECTORY/digest\"'"
 
 
-def closed(mode: Mode) -> Iterator[Directive]:
+def closed(mode: Mode, *, homes: str = "yes") -> Iterator[Directive]:
     """For every unit; a user's home holds the store, so it is read-only there."""
     for name, value in CLOSED:
-        if mode.user and name == "ProtectHome":
-            yield name, "read-only"
+        if name == "ProtectHome":
+            yield name, "read-only" if mode.user else homes
         elif not (mode.user and name == "RemoveIPC"):
             yield name, value
 

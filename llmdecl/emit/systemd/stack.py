@@ -7,12 +7,15 @@ from llmdecl.plan.model import Plan
 
 
 def target(mode: Mode) -> str:
-    """Starts the router, never models: NixOS starts what an active target wants at each switch."""
+    """Router and fetch, never models: NixOS starts what an active target wants at each switch."""
     return "\n".join(
         (
             section(
                 "Unit",
-                (("Description", "llmdecl: local models"), ("Wants", names.ROUTER)),
+                (
+                    ("Description", "llmdecl: local models"),
+                    ("Wants", f"{names.ROUTER} {names.FETCH}"),
+                ),
             ),
             section("Install", (("WantedBy", mode.wanted_by),)),
         )

@@ -1,0 +1,58 @@
+"""`systemd-analyze security` of the golden units: `python -m tests.systemd.exposure` prints it."""
+
+import re
+from pathlib import Path
+
+from tests.systemd.rig import Rig, lacking
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+CASES = ("systemd", "systemd-devices")
+STAND_INS = {
+    "@LLMDECL@": "/usr/bin/true",
+    "@STATE@": "/var/lib/llmdecl",
+    "@STORE@": "/var/lib/llmdecl/store",
+    "@SPEC@": "/var/lib/llmdecl/wanted",
+}
+
+
+def install(rig: Rig, case: str) -> tuple[str, dict[str, str]]:
+    """A case's units in a folder inside, programs and folders of a machine filled in."""
+    folder = f"/run/units-{case}"
+    rig.run("systemd-sysusers", "-", stdin='u llmdecl - "llmdecl"\n')
+    texts = {}
+    for path in sorted((GOLDEN / case / "expected/systemd").iterdir()):
+        text = path.read_text()
+        for name, value in STAND_INS.items():
+            text = text.replace(name, value)
+        text = re.sub(r'^ExecStart="[^"]*"', 'ExecStart="/usr/bin/true"', text, flags=re.MULTILINE)
+        texts[path.name] = text
+        rig.write(f"{folder}/{path.name}", text)
+    return folder, texts
+
+
+def exposure(rig: Rig, path: str) -> float:
+    """How much a service may do, by systemd's own count: 0 to 10."""
+    done = rig.run("systemd-analyze", "security", "--offline=yes", path)
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert found is not None, done.stdout
+    return float(found[1])
+
+
+def main() -> None:
+    """A line a service."""
+    if problem := lacking():
+        raise SystemExit(problem)
+    rig = Rig()
+    try:
+        print(rig.run("systemctl", "--version").stdout.splitlines()[0])
+        for case in CASES:
+            folder, texts = install(rig, case)
+            for name in texts:
+                if name.endswith(".service"):
+                    print(f"{exposure(rig, f'{folder}/{name}'):4.1f}  {case}/{name}")
+    finally:
+        rig.close()
+
+
+if __name__ == "__main__":
+    main()
