@@ -55,7 +55,7 @@ def test_kept(name: str, update_golden: bool) -> None:
 @given(
     st.lists(DEVICES, max_size=3, unique=True),
     st.sampled_from(["dispatch", "native", "baseline"]),
-    st.none() | st.lists(st.sampled_from([*NVIDIA, *AMD, "sm_1", ""]), max_size=2),
+    st.none() | st.lists(st.sampled_from([*NVIDIA, *AMD, "sm_1", " "]), max_size=2),
     OPTIONS,
 )
 def test_any_table(
