@@ -102,7 +102,7 @@ def cases():
                     yield pytest.param(fault, known, after_look, id=id_)
 
 
-@pytest.mark.parametrize(("fault", "known", "after_look"), cases())
+@pytest.mark.parametrize(("fault", "known", "after_look"), list(cases()))
 def test_passing_faults(site, tmp_path, fault, known, after_look):
     """What passes is survived, whether a digest is known or not, and leaves the right content."""
     url, store = site.put("/m.gguf", DATA), Store(tmp_path)
