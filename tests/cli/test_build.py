@@ -249,3 +249,36 @@ def test_what_plan_says_is_not_built_apply_builds(stack, monkeypatch):
     assert () == building.unbuilt(lock, folders())
     manifest = Path(stack.folder / "store" / "engines" / stack.entries[0] / "manifest.json")
     assert stack.recipe.input_hash == json.loads(manifest.read_text())["inputs"]["input_hash"]
+
+
+def test_progress_on_a_terminal_and_elsewhere(capsys, monkeypatch):
+    """One bar that moves and goes away; elsewhere a line a step, and one now and then."""
+    import io
+
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    from llmdecl.cli.views import build as view
+
+    screen = io.StringIO()
+    columns = (TextColumn("{task.description} {task.completed}/{task.total} {task.fields[path]}"),)
+    with Progress(*columns, console=Console(file=screen, force_terminal=True, width=80)) as bars:
+        terminal = view.Terminal(bars)
+        terminal.step("own", "compile")
+        terminal.objects(3, 8, "a/b.cpp.o")
+        bars.refresh()
+        assert 1 == len(bars.tasks)
+        terminal.step("own", "install")
+        assert ["own: install"] == [task.description for task in bars.tasks]
+        terminal.finished()
+        assert [] == bars.tasks
+    assert "own: compile 3/8 b.cpp.o" in screen.getvalue()
+
+    monkeypatch.setattr(view, "EVERY_S", 0.0)
+    lines = view.Lines()
+    lines.step("own", "compile")
+    lines.objects(4, 8, "a/c.cpp.o")
+    lines.finished()
+    assert re.fullmatch(
+        r"own: compile\nown: 4 of 8 objects, \d+ s left; a/c\.cpp\.o\n", capsys.readouterr().err
+    )
