@@ -44,7 +44,8 @@ def _tree(name: str, engine: SourceEngine) -> Iterator[Diagnostic]:
         parse_origin(engine)
     except ValueError as error:
         at = address("engines", name, "source")
-        yield ENGINE_TREE.at(at, f"`{shown(engine.source or '')}` is no tree", notes=(str(error),))
+        # the source itself may hold a password
+        yield ENGINE_TREE.at(at, f"engine `{name}` names no tree", notes=(str(error),))
 
 
 def _path(where: str, path: str | None) -> Iterator[Diagnostic]:
