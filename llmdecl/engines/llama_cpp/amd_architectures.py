@@ -7,7 +7,8 @@ Sources:
   process on a device that it has no code for
 * TheRock (ROCm 7.14 on is built by it): ROCm/TheRock, SUPPORTED_GPUS.md and
   cmake/therock_amdgpu_targets.cmake
-* official: rocm.docs.amd.com, install-on-linux, "System requirements", 6.1 to 7.1
+* official: rocm.docs.amd.com, install-on-linux, "System requirements", and radeon-ryzen, "Linux
+  support matrices", 6.1 to 7.1
 * overrides: llama.cpp's docs/build.md, "HIP" (10.3.0 on RDNA 2, 11.0.0 on RDNA 3), ollama's
   docs/gpu.md, "Overrides on Linux"; ROCm/ROCm#1743 (gfx90c as 9.0.0), ROCm/ROCm#2353 (gfx1031),
   ROCm/rocSPARSE#348 (gfx1010's code on its relatives); 11.0.2 on gfx1103 in many reports.
@@ -33,6 +34,8 @@ class AmdArchitecture(Value, frozen=True, kw_only=True):
     """Values of `HSA_OVERRIDE_GFX_VERSION` that are in use, the best first."""
 
 
+THEROCK: Release = (7, 14)
+"""The first ROCm that is built by TheRock, for many more devices."""
 _ALL = ((5, 6), None)
 AMD: Mapping[str, AmdArchitecture] = {
     "gfx803": AmdArchitecture(
@@ -89,7 +92,10 @@ AMD: Mapping[str, AmdArchitecture] = {
         generation="RDNA", cards=("Radeon RX 5600 XT", "Radeon RX 5700 XT"), libraries=_ALL
     ),
     "gfx1011": AmdArchitecture(
-        generation="RDNA", cards=("Radeon Pro V520", "Radeon Pro 5600M"), overrides=("10.1.0",)
+        generation="RDNA",
+        cards=("Radeon Pro V520", "Radeon Pro 5600M"),
+        libraries=(THEROCK, None),
+        overrides=("10.1.0",),
     ),
     "gfx1012": AmdArchitecture(
         generation="RDNA", cards=("Radeon RX 5500 XT", "Radeon Pro W5500"), libraries=_ALL
@@ -104,25 +110,34 @@ AMD: Mapping[str, AmdArchitecture] = {
     "gfx1031": AmdArchitecture(
         generation="RDNA 2",
         cards=("Radeon RX 6700 XT", "Radeon RX 6750 XT"),
+        libraries=(THEROCK, None),
         overrides=("10.3.0",),
     ),
     "gfx1032": AmdArchitecture(
         generation="RDNA 2",
         cards=("Radeon RX 6600", "Radeon RX 6600 XT", "Radeon PRO W6600"),
+        libraries=(THEROCK, None),
         overrides=("10.3.0",),
     ),
-    "gfx1033": AmdArchitecture(generation="RDNA 2", cards=("Steam Deck",), overrides=("10.3.0",)),
+    "gfx1033": AmdArchitecture(
+        generation="RDNA 2", cards=("Steam Deck",), libraries=(THEROCK, None), overrides=("10.3.0",)
+    ),
     "gfx1034": AmdArchitecture(
         generation="RDNA 2",
         cards=("Radeon RX 6400", "Radeon RX 6500 XT"),
+        libraries=(THEROCK, None),
         overrides=("10.3.0",),
     ),
     "gfx1035": AmdArchitecture(
-        generation="RDNA 2", cards=("Ryzen 6000 (Radeon 660M, 680M)",), overrides=("10.3.0",)
+        generation="RDNA 2",
+        cards=("Ryzen 6000 (Radeon 660M, 680M)",),
+        libraries=(THEROCK, None),
+        overrides=("10.3.0",),
     ),
     "gfx1036": AmdArchitecture(
         generation="RDNA 2",
         cards=("Ryzen 7000 and 9000 for desktops (Radeon Graphics)",),
+        libraries=(THEROCK, None),
         overrides=("10.3.0",),
     ),
     "gfx1100": AmdArchitecture(
@@ -165,13 +180,13 @@ AMD: Mapping[str, AmdArchitecture] = {
     "gfx1152": AmdArchitecture(
         generation="RDNA 3.5",
         cards=("Ryzen AI 300 (Radeon 840M, 860M)",),
-        libraries=((7, 14), None),
+        libraries=(THEROCK, None),
         overrides=("11.0.0",),
     ),
     "gfx1153": AmdArchitecture(
         generation="RDNA 3.5",
         cards=("Radeon 820M",),
-        libraries=((7, 14), None),
+        libraries=(THEROCK, None),
         overrides=("11.0.0",),
     ),
     "gfx1200": AmdArchitecture(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.engines import rules
-from llmdecl.engines.llama_cpp.amd_architectures import AMD, GENERIC, target_of
+from llmdecl.engines.llama_cpp.amd_architectures import AMD, GENERIC, THEROCK, target_of
 from llmdecl.engines.llama_cpp.nvidia_architectures import NVIDIA, Release
 from llmdecl.facts.model import DeviceFacts
 
@@ -140,9 +140,12 @@ def of_devices(
 
 
 def needed_override(target: str) -> str | None:
-    """The override for a device that no ROCm before 7.14 has libraries for."""
+    """The override for a device that no ROCm before TheRock's has libraries for."""
     known = AMD.get(target)
-    return known.overrides[0] if known and known.overrides and known.libraries is None else None
+    if known is None or not known.overrides:
+        return None
+    old = known.libraries is not None and known.libraries[0] < THEROCK
+    return None if old else known.overrides[0]
 
 
 def uncovered(
@@ -186,7 +189,7 @@ def _unknown(address: str, backend: str, device: DeviceFacts) -> Diagnostic:
 def _override(place: str, device: DeviceFacts, override: str) -> Diagnostic:
     has = device.architecture
     summary = f"`{device.id}` is {has}, and runs the code of {target_of(override)}"
-    notes = (f"AMD's libraries before ROCm 7.14 have no code for {has}",)
+    notes = (f"AMD's libraries before ROCm {release(THEROCK)} have no code for {has}",)
     helped = (f'`environment = {{ {OVERRIDE} = "{override}" }}` for the models on `{device.id}`',)
     return rules.NEEDS_OVERRIDE.at(place, summary, notes=notes, help=helped)
 
