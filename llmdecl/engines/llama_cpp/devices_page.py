@@ -18,8 +18,8 @@ _AMD_HEAD = ("architecture", "generation", "devices", "ROCm's libraries", "suppo
 
 _INTRODUCTION = """Written by llmdecl from its own tables. An engine of source is built for the
 architectures of the host's devices; `architectures` says otherwise."""
-_OF_NVIDIA = """*Driver* came with the oldest CUDA from 11.0 on that compiles for it. Machine code of
-a later one needs {code}; PTX (`compute_86`) needs the driver of its own toolkit: {ptx}."""
+_OF_NVIDIA = """*Driver* came with the oldest CUDA from 11.0 on that compiles for it. Machine code
+of a later one needs {code}; PTX (`compute_86`) needs the driver of its own toolkit: {ptx}."""
 _OF_AMD = """An override in bold is needed with all ROCm before {therock}; the others help older
 releases. A process with it takes its device for the other one."""
 
