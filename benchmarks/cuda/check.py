@@ -71,7 +71,7 @@ def build(recipe: BuildRecipe, tree: Path, work: Path, only: str | None, jobs: i
     if not place.source.exists():
         steps.copy_tree(tree, place)
     began = time.monotonic()
-    tools = toolchain.find("ggml-cuda")
+    tools, _ = toolchain.find("cuda", recipe)
     made = steps.configure(recipe, place, tools=tools, address="engines.cuda", log=log)
     print(f"{work}: {made.compilers}, at a fixed path: {enclosed}", flush=True)
     names = [f"{FOLDER}/{name}.o" for name in sources(place.source) if re.search(only or "", name)]

@@ -10,12 +10,12 @@ from urllib.parse import unquote, urlsplit
 
 from llmdecl.diagnostics import Diagnostic, Failure
 from llmdecl.engines.llama_cpp.recipe import ARCHIVES, SourceArchive
-from llmdecl.sources import file
+from llmdecl.sources import file, https
 from llmdecl.sources.http.values import Source
-from llmdecl.sources.reference import FileReference, HttpsReference
+from llmdecl.sources.reference import LOOPBACK, FileReference, HttpsReference
 from llmdecl.sources.trees import sdist
 from llmdecl.sources.trees.origin import ARCHIVES_VARIABLE, Origin, Revision, Sdist
-from llmdecl.sources.trees.rules import SDIST_UNPROMISED, TREE_CHANGED, TREE_REPACKED
+from llmdecl.sources.trees.rules import BAD_ARCHIVES, SDIST_UNPROMISED, TREE_CHANGED, TREE_REPACKED
 from llmdecl.sources.trees.unpack import Found, copy_folder, look, unpack
 from llmdecl.sources.wheel import Tell
 from llmdecl.store.download import Wanted, download
@@ -67,6 +67,21 @@ class Task:
                 brought = self._of_archive(path, packed, work)
                 return Brought(brought.archive, (*warnings, *brought.warnings))
 
+    def _archives(self) -> str:
+        """The pattern of archives of llama.cpp's repository, or of its mirror."""
+        pattern = os.environ.get(ARCHIVES_VARIABLE) or ARCHIVES
+        parts = urlsplit(pattern)
+        secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+        if "{ref}" not in pattern or not secure or parts.username:
+            summary = (
+                f"`{ARCHIVES_VARIABLE}` is no `https://...{{ref}}...`, the address of archives"
+            )
+            raise Failure(BAD_ARCHIVES.at(self.address, summary))
+        return pattern
+
+    def _of_user(self, url: str) -> Source:
+        return https.source(url, os.environ, self.address)
+
     def _measured(self, path: Path) -> LockedFile:
         digest = self.room.tools.digest(path)
         return LockedFile(name=path.name, sha256=digest, size_bytes=path.stat().st_size)
@@ -79,11 +94,10 @@ class Task:
         sha256 = None
         match self.origin:
             case Revision() as revision:
-                pattern = os.environ.get(ARCHIVES_VARIABLE) or ARCHIVES
-                source = Source(pattern.replace("{ref}", revision.ref))
+                source = self._of_user(self._archives().replace("{ref}", revision.ref))
                 name = f"llama.cpp-{revision.tag or revision.commit}.tar.gz"
             case HttpsReference() as web:
-                source, sha256 = Source(web.url), web.sha256
+                source, sha256 = self._of_user(web.url), web.sha256
                 name = unquote(urlsplit(web.url).path.rsplit("/", 1)[-1]) or "archive"
             case Sdist() as of:
                 link, source = sdist.find(

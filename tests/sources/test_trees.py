@@ -223,13 +223,13 @@ def test_links_of_pip():
 def test_user_of_an_index(monkeypatch, tmp_path):
     """An index's own user, or netrc's, is sent to that host, and to no other; no URL holds it."""
     users = ("https://me:p%40ss@g.example/simple",)
-    found = source("https://me:****@g.example/a_b-1.1.tar.gz", users)
+    found = source("https://me:****@g.example/a_b-1.1.tar.gz", users, AT)
     assert found.url == "https://g.example/a_b-1.1.tar.gz"
     assert found.token.reveal() == "Basic bWU6cEBzcw=="
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    assert source("https://f.example/a.tar.gz", users).token is None
+    assert source("https://f.example/a.tar.gz", users, AT).token is None
     netrc = tmp_path / "netrc"
     netrc.write_text("machine f.example login you password there\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    assert source("https://f.example/a.tar.gz", users).token.reveal() == "Basic eW91OnRoZXJl"
+    assert source("https://f.example/a.tar.gz", users, AT).token.reveal() == "Basic eW91OnRoZXJl"

@@ -130,6 +130,31 @@ def test_absent_release(site, tmp_path, where):
     assert not (where.store / "trees").exists()
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["https://e.org/none", "http://e.org/{ref}", "file:///{ref}", "https://u:secret@e.org/{ref}"],
+)
+def test_address_of_archives(pattern, monkeypatch, tmp_path, where):
+    """A mirror is an encrypted address with a place for the revision, and never shown."""
+    monkeypatch.setenv(ARCHIVES_VARIABLE, pattern)
+    _, problems = lock({"version": "b7"}, tmp_path, where)
+    assert codes(problems) == ["LD489"]
+    assert "secret" not in str(problems)
+
+
+def test_password_of_a_server(site, monkeypatch, tmp_path, where):
+    """A server's password comes from netrc."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password there\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    site.put("/archive/refs/tags/b7.tar.gz", tar(tree()))
+    locked = pinned(lock({"version": "b7"}, tmp_path, where))
+    headers = [each.headers for each in site.requests("b7")]
+    assert {value.get("authorization") for value in headers} == {"Basic bWU6dGhlcmU="}
+    assert "there" not in to_json(locked).decode()
+
+
 def test_pin_stays(site, tmp_path, where):
     """A pin stays whatever the server has; another device list or option needs no download."""
     site.put("/archive/refs/tags/b7.tar.gz", tar(tree()))

@@ -66,6 +66,15 @@ builds it, and so does `llmdecl apply` before it starts anything. All else is ju
 whose flag table comes from known releases or from the tree's own source.""",
 )
 
+BAD_ARCHIVES = Rule(
+    "LD489",
+    "bad-archives-address",
+    Severity.ERROR,
+    """`LLMDECL_LLAMA_CPP_ARCHIVES` puts a mirror in the place of llama.cpp's own archives. It is an
+`https:` address (`http:` for this machine only) without a password that holds `{ref}`, for which
+`refs/tags/b10434` or a commit is put.""",
+)
+
 RULES = (
     ARCHIVE_UNSAFE,
     TREE_MISSING,
@@ -75,6 +84,7 @@ RULES = (
     SDIST_UNKNOWN,
     SDIST_UNPROMISED,
     ENGINE_NOT_BUILT,
+    BAD_ARCHIVES,
 )
 
 

@@ -1,12 +1,11 @@
 """A source distribution on the user's package index: its URL and SHA-256, and none of it run."""
 
-import contextlib
-import netrc
 import os
 import re
 from urllib.parse import unquote, urlsplit
 
 from llmdecl.diagnostics import Failure
+from llmdecl.sources import https
 from llmdecl.sources.http.secret import Secret
 from llmdecl.sources.http.values import Source, same_place
 from llmdecl.sources.http.web import Web
@@ -30,10 +29,10 @@ def find(
     link = links[0]
     users = pip.index_urls() if link.url.startswith("http") else ()
     if link.sha256 is None and link.page is not None:
-        page = source(link.page, users)
+        page = source(link.page, users, address)
         sha256 = _promised(page, link.file_name, web, address)
         link = SdistLink(link.url, link.page, sha256)
-    return link, source(link.url, users)
+    return link, source(link.url, users, address)
 
 
 def _promised(page: Source, file_name: str, web: Web, address: str) -> str | None:
@@ -55,7 +54,7 @@ def _promised(page: Source, file_name: str, web: Web, address: str) -> str | Non
     return None
 
 
-def source(url: str, users: tuple[str, ...]) -> Source:
+def source(url: str, users: tuple[str, ...], address: str) -> Source:
     """`url` without a user; as the user whom pip's index of the same host or netrc names."""
     bare = _without_user(url)
     for index in users:
@@ -63,12 +62,7 @@ def source(url: str, users: tuple[str, ...]) -> Source:
         if parts.username and same_place(_without_user(index), bare):
             password = unquote(parts.password or "")
             return Source(bare, token=Secret.basic(unquote(parts.username), password))
-    with contextlib.suppress(OSError, netrc.NetrcParseError):
-        if known := netrc.netrc(os.environ.get("NETRC")).authenticators(
-            urlsplit(bare).hostname or ""
-        ):
-            return Source(bare, token=Secret.basic(known[0], known[2]))
-    return Source(bare)
+    return https.source(bare, os.environ, address) if bare.startswith("http") else Source(bare)
 
 
 def _without_user(url: str) -> str:
