@@ -121,7 +121,7 @@ def _recipe(recipe: BuildRecipe) -> Iterator[str]:
     for text in recipe.architectures:
         if not _ARCHITECTURE.fullmatch(text):
             yield f"has {text!r} for an architecture"
-    for name, value in recipe.options.items():
+    for name, value in (*recipe.options.items(), *recipe.asked.items()):
         if not _OPTION.fullmatch(name) or _CONTROL.search(value):
             yield f"has {name!r} for an option, or a value that is none"
     if any(_CONTROL.search(text) for text in recipe.toolchain):

@@ -1,6 +1,8 @@
 """The flag table out of `common/arg.cpp`: what is read, and what is refused instead of guessed."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmdecl.engines.llama_cpp import releases
 from llmdecl.engines.llama_cpp.flag_source import UnreadableFlagsError, read_flags
@@ -95,6 +97,12 @@ def test_conditions(has_rpc):
     assert [flag.names[0] for flag in found] == ["-np", *(["--rpc"] if has_rpc else [])]
 
 
+PIECES = (
+    "add_opt", "(", ")", "{", "}", ",", ";", "common_arg", '"--x"', '"N"', "if (", "else ",
+    "\n#if 1\n", "ex == LLAMA_EXAMPLE_SERVER", ".set_env(", ".set_examples(", "string_format(",
+    '"', "'", "\\",
+    "R\"(", "/*", "*/", "//", "\n", option('{"--y"}, "a"'), option('{"--z"}, "N", "b"'),
+)  # fmt: skip
 REFUSED = {
     "condition": "    if (somebody) {\n" + option('{"--x"}, "a"') + "    }\n",
     "else of a condition": (
@@ -115,6 +123,8 @@ REFUSED = {
     "examples that are computed": option('{"--x"}, "a"', ".set_examples(of(y))"),
     "another option": "    add_opt(make_arg());\n",
     "too few parts": "    add_opt(common_arg({}));\n",
+    "an empty part": '    add_opt(common_arg({"--x"},, h));\n',
+    "nested without end": "    if (ex == LLAMA_EXAMPLE_SERVER) {\n" * 3000 + "}" * 3000,
     "never closed": '    add_opt(common_arg({"--x"}, "a"\n',
 }
 
@@ -124,6 +134,16 @@ def test_nothing_is_guessed(what):
     """What is written in another way is refused, with the line where it stands."""
     with pytest.raises(UnreadableFlagsError, match=r"^line \d+: "):
         read(REFUSED[what])
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30))
+def test_any_text(pieces):
+    """Whatever a file holds, it is a table or a refusal, and nothing else."""
+    try:
+        found = read("".join(pieces))
+    except UnreadableFlagsError:
+        return
+    assert all(flag.names for flag in found)
 
 
 def test_no_such_function():

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 from supply_kit import TOOLS, sha256, spec
 
+from llmdecl.facts.gather import gather
 from llmdecl.facts.model import CpuFacts, DeviceFacts, Flag, HostFacts
+from llmdecl.plan.stack import plan_stack
 from llmdecl.sources.trees.origin import ARCHIVES_VARIABLE
 from llmdecl.store.gc import look, named
 from llmdecl.store.missing import missing
@@ -333,6 +335,55 @@ def test_flags_of_what_was_built(tmp_path, where):
     again = good(lock(given, tmp_path, where, a_lock)).engines["e"]
     assert again.flags == (Flag(names=("--model",), arity=1),)
     assert again.replace(flags=()) == a_lock.engines["e"].replace(flags=())
+
+
+def test_before_the_build(tmp_path, where):
+    """A stack is judged whole before its engine is built, which is said, and not after."""
+    (tmp_path / "t.tar.gz").write_bytes(tar(tree()))
+    stack = spec(engines={"e": engine(source="file:t.tar.gz")})
+    a_lock, _ = lock_stack(stack, tmp_path, where, None, tools=HERE)
+    program = where.store / "engines" / a_lock.engines["e"].recipe.folder_name / "bin/llama-server"
+    for built in (False, True):
+        facts, _ = gather(stack, a_lock, where, tmp_path)
+        assert facts.engines["e"].present is built
+        _, problems = plan_stack(stack, facts, a_lock)
+        assert ("LD488" in codes(problems)) is not built
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+
+
+def test_private_index(site, monkeypatch, tmp_path, where):
+    """The user in an index's URL is sent for the page and the file, and stands in no lock."""
+    data = tar({f"a/{name}": text for name, text in tree().items()}, top="")
+    file = {
+        "filename": "tree_pkg-1.0.tar.gz", "url": "../../f/tree_pkg-1.0.tar.gz",
+        "hashes": {"sha256": sha256(data)},
+    }  # fmt: skip
+    page = {"meta": {"api-version": "1.0"}, "name": "tree-pkg", "files": [file]}
+    kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
+    site.put("/simple/tree-pkg/", json.dumps(page).encode(), headers=kind)
+    site.put("/f/tree_pkg-1.0.tar.gz", data)
+
+    def guarded(request):
+        if request.headers.get("authorization") != "Basic bWU6c2VjcmV0":
+            return 401, {"WWW-Authenticate": 'Basic realm="x"'}, b""
+        return None
+
+    site.routes.append(guarded)
+    for name, value in {
+        "PIP_INDEX_URL": site.url.replace("//", "//me:secret@") + "/simple",
+        "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": "/dev/null",
+        "PIP_RETRIES": "0", "NETRC": "/dev/null",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    locked = pinned(lock({"source": "pypi:tree-pkg==1.0"}, tmp_path, where))
+    assert locked.recipe.archive.sha256 == sha256(data)
+    assert "secret" not in to_json(locked).decode()
+    monkeypatch.setenv("PIP_INDEX_URL", site.url + "/simple")
+    _, problems = lock({"source": "pypi:tree-pkg==1.0"}, tmp_path, where)
+    assert codes(problems) == ["LD406"]
+    assert "secret" not in str(problems)
 
 
 def test_gc_knows_trees(tmp_path, where):

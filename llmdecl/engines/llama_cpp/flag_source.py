@@ -93,8 +93,9 @@ def read_flags(text: str, *, has_rpc: bool) -> tuple[Flag, ...]:
         entries = list(_entries(found, start + 1, closing(found, start), options))
     except UnreadableFlagsError:
         raise
-    except ValueError as error:
-        raise UnreadableFlagsError(found[0].line, str(error)) from None
+    except (ValueError, IndexError, RecursionError) as error:
+        reason = str(error) if type(error) is ValueError else "it ends, or nests, as no code does"
+        raise UnreadableFlagsError(found[0].line, reason) from None
     served = [entry for entry in entries if entry.of_server]
     for entry in served:
         if entry.section == "common" and _SERVER in entry.examples:

@@ -24,6 +24,7 @@ from llmdecl.store.suppliers.supplier import Room, damaged
 from llmdecl.store.trees import Brought, Task
 from llmdecl.store.wanted import WantedEngine
 
+_TEXT_BYTES = 4 << 20
 PROGRAM = "bin/llama-server"
 """Below the folder of a build."""
 
@@ -100,10 +101,18 @@ class _Texts:
 
 def _texts(tree: Path) -> _Texts:
     cmake = sorted((*tree.rglob("CMakeLists.txt"), *tree.rglob("*.cmake")))
-    options = tree_options(path.read_text("utf-8", "replace") for path in cmake if path.is_file())
-    source = tree / SOURCE
-    arguments = source.read_text("utf-8", "replace") if source.is_file() else None
-    return _Texts(options, arguments)
+    options = tree_options(text for path in cmake if (text := _text(path)) is not None)
+    return _Texts(options, _text(tree / SOURCE))
+
+
+def _text(path: Path) -> str | None:
+    """A text of source code; `None` where there is none, or one larger than any is."""
+    try:
+        if not path.is_file() or path.stat().st_size > _TEXT_BYTES:
+            return None
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return None
 
 
 def _locked(room: Room, want: WantedEngine, engine: SourceEngine, brought: Brought) -> Pinned:
