@@ -132,6 +132,15 @@ def _router(old: Plan | None, planned: Plan) -> Iterator[Change]:
             reason=f"manager {old.manager} -> {planned.manager}",
             consequence="everything restarts after draining",
         )
+    if old.socket_activation != planned.socket_activation:
+        was_on, on = (str(p.socket_activation).lower() for p in (old, planned))
+        yield Change(
+            symbol=Symbol.EDIT,
+            address="manager.socket-activation",
+            effect=Effect.ROUTER,
+            reason=f"socket-activation {was_on} -> {on}",
+            consequence=RESTARTS_ROUTER,
+        )
     was: RouterPlan = old.router
     for field, effect in effects.ROUTER.items():
         yield from field_change("router", field, effect, was, planned.router)

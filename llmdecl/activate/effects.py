@@ -27,6 +27,7 @@ PLAN: Mapping[str, Effect] = {
     "router": Effect.ROUTER,
     "devices": Effect.NONE,  # what it means for a model is in its settings and environment
     "budgets": Effect.ROUTER,
+    "socket_activation": Effect.ROUTER,
     "residency": Effect.NONE,  # follows from memory and budgets
 }
 

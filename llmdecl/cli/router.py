@@ -34,8 +34,15 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for what models really took; later plans read it.",
 )
+@click.option("--activated", is_flag=True, help="Take the endpoints' sockets from systemd.")
 def command(
-    config: Path, run_dir: Path, logs: Path | None, measured: Path | None, manager: "Manager"
+    config: Path,
+    run_dir: Path,
+    logs: Path | None,
+    measured: Path | None,
+    manager: "Manager",
+    *,
+    activated: bool,
 ) -> int:
     """Run the router in the foreground; the manager calls this.
 
@@ -43,4 +50,4 @@ def command(
     """
     from llmdecl.router.app import Places, run
 
-    return run(Places(config, run_dir.absolute(), logs, measured, manager))
+    return run(Places(config, run_dir.absolute(), logs, measured, manager, activated))

@@ -267,3 +267,5 @@ class Plan(Value, frozen=True, kw_only=True):
     """In the order of the spec, or of detection."""
     budgets: tuple[Budget, ...]
     residency: Residency = Residency()
+    socket_activation: bool = False
+    """systemd listens for the router."""

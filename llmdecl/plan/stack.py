@@ -143,6 +143,7 @@ def _plan(
         router=plan_router(spec.router),
         devices=host.devices,
         budgets=host.budgets,
+        socket_activation=bool(spec.manager and spec.manager.socket_activation),
         residency=residency(tenants(models), {b.pool: b.bytes for b in host.budgets}),
     )
 

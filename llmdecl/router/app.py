@@ -19,6 +19,7 @@ from typing import Literal, get_args
 from llmdecl.router.adoption import adopt
 from llmdecl.router.config import ModelConfig, RouterConfig
 from llmdecl.router.control import AnotherRouterError, Control
+from llmdecl.router.given import given_sockets
 from llmdecl.router.lifecycle import Keeper, Tally
 from llmdecl.router.measurements import keep
 from llmdecl.router.operator import Operator
@@ -47,6 +48,8 @@ class Places:
     measured: Path | None = None
     """Where measurements are kept; without it they are not."""
     manager: Manager = "supervisord"
+    activated: bool = False
+    """Endpoints' sockets come from systemd."""
 
     @property
     def control(self) -> Path:
@@ -64,12 +67,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--logs", type=Path, help="folder of the models' logs")
     parser.add_argument("--manager", choices=MANAGERS, default="supervisord")
     parser.add_argument("--measured", type=Path, help="folder for what models really took")
+    parser.add_argument("--activated", action="store_true", help="take sockets from systemd")
     try:
         options = parser.parse_args(arguments)
     except SystemExit as leave:
         return 0 if leave.code == 0 else 64
     places = Places(
-        options.config, options.run.absolute(), options.logs, options.measured, options.manager
+        options.config,
+        options.run.absolute(),
+        options.logs,
+        options.measured,
+        options.manager,
+        options.activated,
     )
     return run(places)
 
@@ -108,7 +117,7 @@ async def _serve(places: Places) -> None:
     keeper = Keeper(config, world)
     operator = Operator(keeper)
     reloader = Reloader(keeper, places.config, config_sha256)
-    data_path = Server(config, keeper)
+    data_path = Server(config, keeper, given_sockets() if places.activated else None)
     drain = _Drain(operator, data_path, keeper)
     control = Control(
         places.control,

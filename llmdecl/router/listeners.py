@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmdecl.router.config import EndpointConfig
+from llmdecl.router.given import copies
 from llmdecl.router.http.client import ClientConnection
 from llmdecl.router.site import Site
 
@@ -37,12 +38,16 @@ def shown(where: Address) -> str:
 
 
 class Listener:
-    """The sockets of one endpoint. `site` is replaced when the configuration changes."""
+    """The sockets of one endpoint. `site` is replaced when the configuration changes; what was
+    `given` by systemd is its to remove."""
 
-    def __init__(self, where: Address, site: Site, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self, where: Address, site: Site, sockets: list[socket.socket], *, given: bool = False
+    ) -> None:
         self.where = where
         self.site = site
         self.gone = False
+        self.given = given
         self.sockets = sockets
         self._servers: list[asyncio.Server] = []
 
@@ -69,7 +74,7 @@ class Listener:
 
     async def reopen(self, server: "Server") -> None:
         """Undo `stop`."""
-        self.sockets = open_sockets(self.where)
+        self.sockets = sockets_of(server, self.where, self.site)
         await self.serve(server)
 
     def close(self) -> None:
@@ -77,9 +82,16 @@ class Listener:
         self.gone = True
         self.stop()
         kind, path, _ = self.where
-        if kind == "unix":
+        if kind == "unix" and not self.given:
             with contextlib.suppress(OSError):
                 Path(path).unlink()
+
+
+def sockets_of(server: "Server", where: Address, site: Site) -> list[socket.socket]:
+    """Those that systemd gave, or our own; raises OSError as `open_sockets` does."""
+    if server.given is not None:
+        return copies(server.given, site.endpoint.name, where)
+    return open_sockets(where)
 
 
 def open_sockets(where: Address) -> list[socket.socket]:
@@ -158,8 +170,9 @@ class Opening:
         opened: list[Listener] = []
         try:
             for where, site in sites.items():
-                sockets = await self._open(where)
-                opened.append(Listener(where, site, sockets))
+                sockets = await self._open(where, site)
+                given = self._server.given is not None
+                opened.append(Listener(where, site, sockets, given=given))
         except OSError:
             for listener in opened:
                 listener.close()
@@ -168,9 +181,9 @@ class Opening:
             raise
         return opened
 
-    async def _open(self, where: Address) -> list[socket.socket]:
+    async def _open(self, where: Address, site: Site) -> list[socket.socket]:
         try:
-            return open_sockets(where)
+            return sockets_of(self._server, where, site)
         except OSError as error:
             overlapping = [
                 old for old in self._going if old.where[0] == "tcp" and old.where[2] == where[2]

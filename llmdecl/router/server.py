@@ -8,6 +8,7 @@ from time import time
 from llmdecl.router import pages
 from llmdecl.router.config import RouterConfig
 from llmdecl.router.exchange import Exchange
+from llmdecl.router.given import Given
 from llmdecl.router.http.answer import answer, rejected
 from llmdecl.router.http.client import ClientConnection
 from llmdecl.router.http.limits import CONNECTIONS
@@ -31,7 +32,11 @@ class Server:
     Must be made inside a running loop, and used from its thread only.
     """
 
-    def __init__(self, config: RouterConfig, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, config: RouterConfig, lifecycle: Lifecycle, given: Given | None = None
+    ) -> None:
+        self.given = given
+        """Sockets by the names of endpoints, where systemd listens."""
         self.config = config
         self.lifecycle = lifecycle
         self.loop = asyncio.get_running_loop()

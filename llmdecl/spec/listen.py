@@ -27,6 +27,11 @@ class Listen:
         address = self._ip()
         return self.host.lower() == "localhost" if address is None else address.is_loopback
 
+    @property
+    def is_name(self) -> bool:
+        """Whether the host has to be looked up."""
+        return self.host is not None and self._ip() is None
+
     def overlaps(self, other: "Listen") -> bool:
         """Whether both can't listen at the same time; `[::]` is taken to include IPv4."""
         if self.path is not None or other.path is not None:

@@ -380,6 +380,14 @@ FOREIGN_ROUTER_MANAGER = Rule(
     """llama-swap starts models itself, which no unit of systemd could confine one by one: it runs
 under supervisord. With `router.kind = "llmdecl"` every model has a unit of its own.""",
 )
+SOCKET_ACTIVATION = Rule(
+    "LD164",
+    "socket-activation-impossible",
+    _E,
+    """With `manager.socket-activation` systemd listens on the endpoints' addresses and hands the
+sockets to our router. supervisord does not do that, and no other router takes them. systemd looks
+up no names: an endpoint's `listen` is an address or `localhost`, which is taken for 127.0.0.1.""",
+)
 
 RULES: tuple[Rule, ...] = (
     UNREADABLE,
@@ -434,6 +442,7 @@ RULES: tuple[Rule, ...] = (
     RELATIVE_SOURCE_PATH,
     BAD_SOURCE_ENDPOINT,
     FOREIGN_ROUTER_MANAGER,
+    SOCKET_ACTIVATION,
 )
 
 OF_A_KEY = frozenset(

@@ -556,6 +556,11 @@ class Manager(Table):
         description="default `supervisord`; `systemd`: the system's, every model confined; "
         "`systemd-user`: your own",
     )
+    socket_activation: bool | None = Field(
+        None,
+        description="systemd opens the endpoints' addresses and hands them to the router, which "
+        "then has no network of its own; only under systemd; default `false`",
+    )
 
 
 class Router(Table):

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.systemd.rig import Rig, lacking
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-CASES = ("systemd", "systemd-devices")
+CASES = ("systemd", "systemd-devices", "systemd-sockets")
 STAND_INS = {
     "@LLMDECL@": "/usr/bin/true",
     "@STATE@": "/var/lib/llmdecl",

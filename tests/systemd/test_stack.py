@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import sysconfig
 from pathlib import Path
 
@@ -103,8 +104,11 @@ def machine(rig, llama_server, smollm2, free_port):
 @pytest.fixture(scope="module")
 def free_port():
     """A port of loopback that nobody has now."""
-    import socket
+    return port_of_nobody()
 
+
+def port_of_nobody():
+    """The same, at any time."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -217,6 +221,24 @@ def test_the_router_may_do_just_that(machine):
     assert 0 != as_account(*new, "--unit=llmdecl-model-three", "/usr/bin/true")
     machine.rig.run("systemctl", "stop", "llmdecl-model-two.service")
     assert 0 != as_account(*new, "--unit=llmdecl-model-two", "/usr/bin/true")
+
+
+def test_the_router_takes_systemds_sockets(machine):
+    """With socket activation it has no network, and serves all the same; a request that comes
+    while there is no router waits for one; another address is taken over; models live on."""
+    model = machine.pid("model-one")
+    machine.apply("[manager]\n", "[manager]\nsocket-activation = true\n")
+    machine.ask("one")
+    net = "/proc/{}/net/tcp"
+    router = machine.rig.run("cat", net.format(machine.pid("router"))).stdout
+    assert len(router.splitlines()) == 1, "the router sees a network"
+    machine.rig.run("systemctl", "stop", "llmdecl-router.service")
+    machine.ask("one")
+    old, machine.port = machine.port, port_of_nobody()
+    machine.apply(f'listen = "127.0.0.1:{old}"', f'listen = "127.0.0.1:{machine.port}"')
+    machine.ask("one")
+    assert machine.rig.run("curl", f"http://127.0.0.1:{old}/health", check=False).returncode == 7
+    assert model == machine.pid("model-one")
 
 
 def test_back_and_down(machine):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmdecl.activate.atomic import replace_file
-from llmdecl.activate.live import MODEL_PROGRAM, LiveManager, LiveProgram
+from llmdecl.activate.live import MODEL_PROGRAM, ROUTER_PROGRAM, LiveManager, LiveProgram
 from llmdecl.activate.logs import JournalLog
 from llmdecl.activate.managers.manager import Log, Reread
 from llmdecl.activate.managers.supervisord import interpreter
@@ -40,6 +40,9 @@ RIGHTS = "49-llmdecl.rules"
 """polkit reads rules in the order of their names; the first that answers decides."""
 
 _DIGEST = re.compile(r"printf ([0-9a-f]{64}) > ")
+ENDED = ("inactive", "failed", "unknown", "")
+"""States without a process."""
+
 _STATES = {
     "active": "RUNNING",
     "activating": "STARTING",
@@ -192,6 +195,7 @@ class Systemd:
         self._settings()
         if before != wanted:
             self._systemctl("daemon-reload")
+            self._stop_sockets(name for name in before if before[name] != wanted.get(name))
         changed = {
             name
             for name in wanted.keys() & before.keys()
@@ -202,6 +206,12 @@ class Systemd:
             changed=_services(name for name in changed | self._old() if name in wanted),
             removed=_services(before.keys() - wanted.keys()),
         )
+
+    def _stop_sockets(self, units: Iterable[str]) -> None:
+        """A socket takes another address when it is started anew, which the router's start does;
+        until then the router that runs has it open."""
+        if sockets := sorted(unit for unit in units if unit.endswith(".socket")):
+            self._systemctl("stop", "--", *sockets, check=False)
 
     def _old(self) -> set[str]:
         """The router's unit when the one that runs was started from another text of it."""
@@ -246,14 +256,24 @@ class Systemd:
 
     def start_program(self, program: str) -> None:
         """Nothing to do when it runs."""
+        if program == ROUTER_PROGRAM:  # a router that failed too often fails its sockets, too
+            self._systemctl("reset-failed", "--", *self._router_units(), check=False)
         self._systemctl("start", "--", unit_of(program))
 
+    def _router_units(self) -> list[str]:
+        sockets = [path.name for path in self._owned() if path.suffix == ".socket"]
+        return [names.ROUTER, *sockets]
+
     def stop_program(self, program: str, *, timeout_s: float) -> None:
-        """Systemd sends KILL after the unit's own limit."""
+        """Systemd sends KILL after the unit's own limit. A socket may start the unit again at
+        once: gone is the process that was there."""
         unit = unit_of(program)
+        before = self._show(unit, "MainPID")
         self._systemctl("stop", "--no-block", "--", unit, check=False)
         end = time.monotonic() + timeout_s
-        while (state := self._state(unit)) not in ("inactive", "failed", "unknown", ""):
+        while (state := self._show(unit, "ActiveState")) not in ENDED:
+            if self._show(unit, "MainPID") not in ("0", before):
+                return
             if time.monotonic() > end:
                 summary = f"`{unit}` does not end: it is {state}"
                 raise Failure(PROCESS_STAYS.at(program, summary), status=3)
@@ -261,6 +281,7 @@ class Systemd:
 
     def shut_down(self, *, timeout_s: float) -> None:
         """Everything of ours ends, and does not come back at the next boot."""
+        self._stop_sockets(path.name for path in self._owned())
         for path in list(self._owned()):
             if is_program(path.name):
                 self.stop_program(program_of(path.name), timeout_s=timeout_s)
@@ -283,8 +304,8 @@ class Systemd:
         """The journal has it."""
         return JournalLog(unit_of(program), user=bool(self.place.words))
 
-    def _state(self, unit: str) -> str:
-        return self._systemctl("show", "--property=ActiveState", "--value", "--", unit).strip()
+    def _show(self, unit: str, name: str) -> str:
+        return self._systemctl("show", f"--property={name}", "--value", "--", unit).strip()
 
     def _systemctl(self, *words: str, check: bool = True) -> str:
         return self._run(["systemctl", *self.place.words, *words], check=check)

@@ -6,7 +6,7 @@ holds no path of a generation, so an unchanged model's unit is unchanged bytes.
 """
 
 from llmdecl.emit.artefact import Artefact, ArtefactSet
-from llmdecl.emit.systemd import access, fetch, model, names, router, stack
+from llmdecl.emit.systemd import access, fetch, model, names, router, sockets, stack
 from llmdecl.emit.systemd.mode import SYSTEM, USER, Mode
 from llmdecl.plan.model import Plan
 
@@ -33,4 +33,8 @@ def _units(plan: Plan, mode: Mode) -> ArtefactSet:
         names.FETCH: fetch.service(mode),
         **{names.of_model(each.name): model.service(each, plan, mode) for each in plan.models},
     }
+    if plan.socket_activation:
+        units |= {
+            names.of_endpoint(each.name): sockets.of_endpoint(each, mode) for each in plan.endpoints
+        }
     return tuple(Artefact(path=f"systemd/{name}", text=text) for name, text in units.items())

@@ -21,6 +21,11 @@ def is_model(unit: str) -> bool:
     return unit.startswith("llmdecl-model-") and unit.endswith(".service")
 
 
+def of_endpoint(name: str) -> str:
+    """The socket of an endpoint."""
+    return f"llmdecl-endpoint-{name}.socket"
+
+
 def runtime_folder(name: str) -> str:
     """Below `/run`: a model's own, emptied between runs. Nobody owns the parent, whose owner would
     take every model's socket along when it stops."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from llmdecl.emit import router as router_json
 from llmdecl.emit.dialects.systemd import escape_path, section
-from llmdecl.emit.systemd import names, sandbox
+from llmdecl.emit.systemd import names, sandbox, sockets
 from llmdecl.emit.systemd.mode import OUR_PROGRAM, Mode
 from llmdecl.emit.systemd.sandbox import Directive
 from llmdecl.plan.model import Plan, Root
@@ -43,6 +43,12 @@ def _service(plan: Plan, mode: Mode) -> Iterator[Directive]:
         yield "SupplementaryGroups", "systemd-journal"
     folders = f"--run {mode.roots[Root.RUN]} --measured {mode.roots[Root.STATE]}/measured"
     command = f"{OUR_PROGRAM} router {mode.settings}/router.json --manager {manager} {folders}"
+    if plan.socket_activation:
+        command += " --activated"
+        yield "Sockets", " ".join(names.of_endpoint(each.name) for each in plan.endpoints)
+        for each in plan.endpoints:
+            # in the digest: another address takes another socket, and so a restart
+            yield "X-Listens", f"{each.name}={sockets.shown(each.listen)}"
     yield "ExecStart", command
     yield "ExecReload", "/bin/sh -c 'kill -HUP $$MAINPID'"
     yield "Restart", "on-failure"
@@ -60,8 +66,10 @@ def _service(plan: Plan, mode: Mode) -> Iterator[Directive]:
             yield "LoadCredential", f"{endpoint.name}.keys:{path}"
     yield from sandbox.closed(mode)
     yield from sandbox.users(mode, private=True)
-    yield from sandbox.network(reaches=True)
-    if all(each.listen.host in LOOPBACK for each in plan.endpoints if each.listen.path is None):
+    yield from sandbox.network(reaches=not plan.socket_activation)
+    if not plan.socket_activation and all(
+        each.listen.host in LOOPBACK for each in plan.endpoints if each.listen.path is None
+    ):
         yield "IPAddressDeny", "any"
         yield "IPAddressAllow", "localhost"
     yield from sandbox.devices(frozenset())

@@ -7,6 +7,7 @@ from llmdecl.spec.checks import (
     endpoints,
     engines,
     host,
+    manager,
     models,
     names,
     router,
@@ -25,5 +26,6 @@ CHECKS: tuple[Callable[[Spec], Iterator[Diagnostic]], ...] = (
     settings.check,
     endpoints.check,
     router.check,
+    manager.check,
     strings.check,
 )
