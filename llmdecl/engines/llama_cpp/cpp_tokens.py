@@ -1,6 +1,7 @@
 """C++ source as tokens, as far as reading declarations needs it. Pure."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -61,32 +62,56 @@ def unescaped(text: str) -> str:
     return _ESCAPE.sub(one, text)
 
 
-def closing(found: Sequence[Token], start: int) -> int:
-    """The index of what closes the bracket at `start`; raises ValueError when nothing does."""
-    open_: list[str] = []
-    for index in range(start, len(found)):
-        token = found[index]
+def pairs(found: Sequence[Token]) -> dict[int, int]:
+    """Where each bracket is closed, by index; one that is never closed is not in it."""
+    ends: dict[int, int] = {}
+    open_: list[int] = []
+    for index, token in enumerate(found):
         if token.is_string or token.is_directive:
             continue
         if token.text in _PAIRS:
-            open_.append(_PAIRS[token.text])
-        elif open_ and token.text == open_[-1]:
-            open_.pop()
-            if not open_:
-                return index
-    raise ValueError(f"the bracket in line {found[start].line} is not closed")
+            open_.append(index)
+        elif open_ and token.text == _PAIRS[found[open_[-1]].text]:
+            ends[open_.pop()] = index
+    return ends
 
 
-def arguments(found: Sequence[Token], start: int, end: int) -> Iterator[Sequence[Token]]:
-    """What stands between commas from `start` to before `end`, brackets kept whole."""
-    index = first = start
-    while index < end:
+def arguments(found: Sequence[Token]) -> Iterator[Sequence[Token]]:
+    """What stands between commas, brackets kept whole; raises ValueError where one stays open."""
+    ends = pairs(found)
+    index = first = 0
+    while index < len(found):
         token = found[index]
         if not token.is_string and token.text in _PAIRS:
-            index = closing(found, index)
+            if index not in ends:
+                raise ValueError(f"the bracket in line {token.line} is not closed")
+            index = ends[index]
         elif not token.is_string and token.text == ",":
             yield found[first:index]
             first = index + 1
         index += 1
-    if first < end:
-        yield found[first:end]
+    if first < len(found):
+        yield found[first:]
+
+
+class Code:
+    """Tokens with where their brackets end and where `name` is called, worked out once."""
+
+    def __init__(self, found: Sequence[Token], name: str) -> None:
+        self.found = found
+        self._ends = pairs(found)
+        self._calls = [
+            index
+            for index in range(len(found) - 1)
+            if found[index].text == name and found[index + 1].text == "("
+        ]
+
+    def closing(self, start: int) -> int:
+        """Where the bracket at `start` is closed; raises ValueError when it never is."""
+        if start not in self._ends:
+            raise ValueError(f"the bracket in line {self.found[start].line} is not closed")
+        return self._ends[start]
+
+    def calls(self, start: int, end: int) -> bool:
+        """Whether `name` is called from `start` to before `end`."""
+        return bisect_left(self._calls, start) < bisect_left(self._calls, end)

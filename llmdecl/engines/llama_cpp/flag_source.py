@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from llmdecl.engines.llama_cpp.cpp_tokens import Token, arguments, closing, tokens
+from llmdecl.engines.llama_cpp.cpp_tokens import Code, Token, arguments, pairs, tokens
 from llmdecl.engines.llama_cpp.help import choices_of, removed_words
 from llmdecl.facts.model import Flag
 
@@ -28,6 +28,9 @@ _MARKS: Mapping[str, str] = {
 }
 _CONVERSION = re.compile(r"%%|%[-+ #0]*[0-9*]*(?:\.[0-9*]+)?(?:hh|h|ll|l|z)?[a-zA-Z]")
 _TELLING = re.compile(r"argument has been removed|allowed values")
+_OPENING = ("(", "[", "{")
+_WORDS = 16
+"""Of a condition: known ones have fewer."""
 _UNKNOWN = "\ufffd"
 """Stands in a help text for what only a run computes."""
 
@@ -86,11 +89,12 @@ def read_flags(text: str, *, has_rpc: bool) -> tuple[Flag, ...]:
     match = _FUNCTION.search(text)
     if match is None:
         raise UnreadableFlagsError(1, "there is no `common_params_parser_init`")
-    found = tokens(text[match.start() :], text.count("\n", 0, match.start()) + 1)
-    options = _Options(text, has_rpc)
+    code = Code(tokens(text[match.start() :], text.count("\n", 0, match.start()) + 1), "add_opt")
+    found, options = code.found, _Options(text, has_rpc)
     try:
-        start = closing(found, next(i for i, token in enumerate(found) if token.text == "(")) + 1
-        entries = list(_entries(found, start + 1, closing(found, start), options))
+        opened = next(i for i, token in enumerate(found) if token.text == "(")
+        start = code.closing(opened) + 1
+        entries = list(_entries(code, start + 1, code.closing(start), options))
     except UnreadableFlagsError:
         raise
     except (ValueError, IndexError, RecursionError) as error:
@@ -105,56 +109,49 @@ def read_flags(text: str, *, has_rpc: bool) -> tuple[Flag, ...]:
     )
 
 
-def _entries(found: list[Token], start: int, end: int, options: _Options) -> Iterator[_Entry]:
+def _entries(code: Code, start: int, end: int, options: _Options) -> Iterator[_Entry]:
     """Options that the statements from `start` to before `end` add for a server."""
-    index = start
+    found, index = code.found, start
     while index < end:
         token = found[index]
-        if token.is_directive and _adds(found, start, end):
+        if token.is_directive and code.calls(start, end):
             raise UnreadableFlagsError(token.line, f"`{token.text[:60]}` among the options")
         if token.text == "add_opt" and found[index + 1].text == "(":
-            entry, index = _entry(found, index + 1, options)
+            entry, index = _entry(code, index + 1, options)
             yield entry
         elif token.text == "if" and not token.is_string:
-            blocks, index = _branches(found, index, options)
+            blocks, index = _branches(code, index, options)
             for first, last in blocks:
-                yield from _entries(found, first, last, options)
-        elif not token.is_string and token.text in "([{":
-            after = closing(found, index)
-            if _adds(found, index, after):
+                yield from _entries(code, first, last, options)
+        elif not token.is_string and token.text in _OPENING:
+            after = code.closing(index)
+            if code.calls(index, after):
                 raise UnreadableFlagsError(token.line, "options are added in a block of its own")
             index = after + 1
         else:
             index += 1
 
 
-def _adds(found: list[Token], start: int, end: int) -> bool:
-    return any(
-        found[i].text == "add_opt" and found[i + 1].text == "(" for i in range(start, end - 1)
-    )
-
-
-def _branches(
-    found: list[Token], index: int, options: _Options
-) -> tuple[list[tuple[int, int]], int]:
+def _branches(code: Code, index: int, options: _Options) -> tuple[list[tuple[int, int]], int]:
     """The blocks of an `if` that are run for a server, and where it ends."""
+    found = code.found
     taken: list[tuple[int, int]] = []
     decided: bool | None = False
     while True:
+        condition = "else"
+        holds: bool | None = True
         if found[index].text == "if":
-            after = closing(found, index + 1)
-            condition = " ".join(token.text for token in found[index + 2 : after])
+            after = code.closing(index + 1)
+            condition = " ".join(token.text for token in found[index + 2 : after][:_WORDS])
             holds = _holds(condition, options)
             index = after + 1
-        else:
-            condition, holds = "else", True
         if found[index].text != "{":
             raise UnreadableFlagsError(found[index].line, "an `if` without braces")
-        last = closing(found, index)
-        if holds is None and _adds(found, index, last):
+        last = code.closing(index)
+        if holds is None and code.calls(index, last):
             reason = f"options depend on `{condition[:60]}`"
             raise UnreadableFlagsError(found[index].line, reason)
-        if decided is None and _adds(found, index, last):
+        if decided is None and code.calls(index, last):
             raise UnreadableFlagsError(found[index].line, "options depend on a condition before")
         if decided is False and holds:
             taken.append((index + 1, last))
@@ -174,18 +171,18 @@ def _holds(condition: str, options: _Options) -> bool | None:
     return None
 
 
-def _entry(found: list[Token], index: int, options: _Options) -> tuple[_Entry, int]:
+def _entry(code: Code, index: int, options: _Options) -> tuple[_Entry, int]:
     """The option of `add_opt(`, whose bracket is at `index`, and where the call ends."""
-    end = closing(found, index)
+    found, end = code.found, code.closing(index)
     if found[index + 1].text != "common_arg" or found[index + 2].text != "(":
         raise UnreadableFlagsError(found[index].line, "`add_opt` of something else")
-    after = closing(found, index + 2)
-    entry = _made(found[index].line, list(arguments(found, index + 3, after)), options)
+    after = code.closing(index + 2)
+    entry = _made(found[index].line, list(arguments(found[index + 3 : after])), options)
     index = after + 1
     while index < end:
         if found[index].text != "." or found[index + 2].text != "(":
             raise UnreadableFlagsError(found[index].line, f"`{found[index].text}` after an option")
-        last = closing(found, index + 2)
+        last = code.closing(index + 2)
         _call(entry, found[index + 1], found[index + 3 : last], options)
         index = last + 1
     return entry, end + 1
@@ -251,9 +248,10 @@ def _help(part: Sequence[Token], options: _Options) -> str:
     """A help text with what is computed left open; the types of caches are known."""
     text = None
     if part[0].text == "string_format" and not part[0].is_string and part[1].text == "(":
-        form, *values = arguments(part, 2, closing(part, 1))
+        end = pairs(part).get(1, 0)
+        form, *values = arguments(part[2:end])
         text, left = _string(form), iter(values)
-        if text is not None and closing(part, 1) == len(part) - 1:
+        if text is not None and end == len(part) - 1:
             text = _CONVERSION.sub(
                 lambda match: "%" if match[0] == "%%" else _value(next(left, ()), options), text
             )
