@@ -58,7 +58,7 @@ TREE: Mapping[str, str] = {
     "LLAMA_UI_GZIP": "OFF",
     "LLAMA_USE_PREBUILT_UI": "OFF",  # would be downloaded while it is built
     "LLAMA_USE_SYSTEM_GGML": "OFF",
-    "MTMD_VIDEO": "OFF",
+    "MTMD_VIDEO": "ON",  # starts ffmpeg where it is on the path, for videos and WebP
 }
 OF_BACKEND: Mapping[str, Mapping[str, str]] = {
     "cuda": {"GGML_CUDA_GRAPHS": "ON", "GGML_CUDA_NCCL": "OFF"},
