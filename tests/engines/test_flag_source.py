@@ -123,6 +123,8 @@ REFUSED = {
     "examples that are computed": option('{"--x"}, "a"', ".set_examples(of(y))"),
     "another option": "    add_opt(make_arg());\n",
     "too few parts": "    add_opt(common_arg({}));\n",
+    "added by somebody else": '    options.push_back(common_arg({"--x"}, "a", h));\n',
+    "kept for later": '    auto x = common_arg({"--x"}, "a", h);\n    add_opt(x);\n',
     "an empty part": '    add_opt(common_arg({"--x"},, h));\n',
     "nested without end": "    if (ex == LLAMA_EXAMPLE_SERVER) {\n" * 3000 + "}" * 3000,
     "never closed": '    add_opt(common_arg({"--x"}, "a"\n',

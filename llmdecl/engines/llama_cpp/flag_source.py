@@ -94,7 +94,9 @@ def read_flags(text: str, *, has_rpc: bool) -> tuple[Flag, ...]:
     try:
         opened = next(i for i, token in enumerate(found) if token.text == "(")
         start = code.closing(opened) + 1
-        entries = list(_entries(code, start + 1, code.closing(start), options))
+        end = code.closing(start)
+        _refuse_other_ways(found, start, end)
+        entries = list(_entries(code, start + 1, end, options))
     except UnreadableFlagsError:
         raise
     except (ValueError, IndexError, RecursionError) as error:
@@ -107,6 +109,14 @@ def read_flags(text: str, *, has_rpc: bool) -> tuple[Flag, ...]:
     return tuple(
         _flag(entry) for section in _SECTIONS for entry in served if entry.section == section
     )
+
+
+def _refuse_other_ways(found: Sequence[Token], start: int, end: int) -> None:
+    """Options that no `add_opt(common_arg(` adds would be missed."""
+    for index in range(start, end - 1):
+        made = found[index].text == "common_arg" and found[index + 1].text in ("(", "{")
+        if made and [token.text for token in found[index - 2 : index]] != ["add_opt", "("]:
+            raise UnreadableFlagsError(found[index].line, "an option that nobody adds")
 
 
 def _entries(code: Code, start: int, end: int, options: _Options) -> Iterator[_Entry]:
