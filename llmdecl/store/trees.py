@@ -122,8 +122,8 @@ class Task:
 
     def _of_archive(self, path: Path, packed: LockedFile, work: Workplace) -> Brought:
         fresh = work.folder / "tree"
-        found = look(path, self.address)
-        unpack(path, found.root, fresh, self.address)
+        found = look(path, self.address, self.room.called_off)
+        unpack(path, found.root, fresh, self.address, self.room.called_off)
         archive = SourceArchive(
             origin=self.text,
             file_name=packed.name,

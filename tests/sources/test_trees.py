@@ -7,7 +7,7 @@ import tarfile
 import pytest
 
 from llmdecl.diagnostics import Failure
-from llmdecl.sources.pip import SdistLink, sdist_links
+from llmdecl.sources.pip import SdistLink, Stopped, sdist_links
 from llmdecl.sources.trees import archive as archives
 from llmdecl.sources.trees.origin import Revision, Sdist, parse_origin
 from llmdecl.sources.trees.sdist import source
@@ -197,6 +197,22 @@ def test_bombs(tmp_path, monkeypatch):
     codes, words = refused(tmp_path, out.getvalue())
     assert codes == ["LD481"]
     assert "header" in words
+
+
+def test_called_off(tmp_path):
+    """Whoever wants to end does not wait for a whole archive."""
+    path = written(tmp_path, tar(tree()))
+    asked = []
+
+    def called_off():
+        asked.append(1)
+        return len(asked) > 1
+
+    with pytest.raises(Stopped):
+        unpack(path, "llama.cpp-x", tmp_path / "tree", AT, called_off)
+    with pytest.raises(Stopped):
+        look(path, AT, lambda: True)
+    assert len(list((tmp_path / "tree").rglob("*"))) < len(tree())
 
 
 LOG = """

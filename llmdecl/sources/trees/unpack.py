@@ -4,12 +4,13 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from llmdecl.diagnostics import Failure
+from llmdecl.sources.pip import Stopped
 from llmdecl.sources.trees.archive import CHUNK, MAX_BYTES, Member, Unsafe, opened
 from llmdecl.sources.trees.rules import ARCHIVE_UNSAFE, TREE_MISSING
 from llmdecl.units import format_bytes
@@ -19,6 +20,21 @@ _HEAD = re.compile(r"(?:(?P<top>.*)/)?\.git/(?:modules/(?P<module>.+)/)?HEAD")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _CMAKE_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 10
+
+
+CalledOff = Callable[[], bool]
+"""Whether somebody wants to end: then Stopped is raised before the next member."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _until(called_off: CalledOff, members: Iterator[Member]) -> Iterator[Member]:
+    for member in members:
+        if called_off():
+            raise Stopped
+        yield member
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +74,11 @@ class _Seen:
         return Found(root, self.heads.get(root) or (commit if "/" not in root else None))
 
 
-def look(archive: Path, address: str) -> Found:
+def look(archive: Path, address: str, called_off: CalledOff = _never) -> Found:
     """Where llama.cpp is in an archive; a Failure when it is nowhere, or unsafe to look."""
     seen = _Seen()
     with opened(archive, address) as packed:
-        for member in packed.members:
+        for member in _until(called_off, packed.members):
             if not member.is_folder and member.target is None:
                 seen.take(member.path, member.size_bytes, _whole(member))
         commit = packed.commit
@@ -74,12 +90,14 @@ def _whole(member: Member) -> Iterator[bytes]:
         yield file.read(_CMAKE_BYTES)
 
 
-def unpack(archive: Path, root: str, into: Path, address: str) -> None:
+def unpack(
+    archive: Path, root: str, into: Path, address: str, called_off: CalledOff = _never
+) -> None:
     """What is below `root` of an archive into the new folder `into`, without `.git`."""
     tree = _Tree(into)
     inside = f"{root}/" if root else ""
     with opened(archive, address) as packed:
-        for member in packed.members:
+        for member in _until(called_off, packed.members):
             path = member.path.removeprefix(inside)
             if not member.path.startswith(inside) or path.split("/")[0] == ".git":
                 continue
