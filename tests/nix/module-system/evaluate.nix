@@ -1,0 +1,41 @@
+# Our module evaluated with the given configuration: its values, and what assertions failed.
+{
+  top, # the repository
+  python, # that runs llmdecl
+  configuration, # a file: a function of `pkgs`
+  module ? "nixos",
+  nixpkgs ? import ../stand-in { },
+}:
+let
+  lib = import ./. { inherit (nixpkgs) lib; };
+  pkgs = nixpkgs // {
+    inherit lib;
+    formats.json = _: { type = lib.types.json; };
+    linkFarm =
+      name: entries:
+      nixpkgs.runCommand name { } (
+        "mkdir $out\n" + lib.concatMapStringsSep "\n" (each: "ln -s ${each.path} $out/${each.name}") entries
+      );
+    # as nixpkgs' stdenv does, with the programs of inputs
+    runCommand =
+      name: attributes: command:
+      nixpkgs.runCommand name attributes (
+        lib.concatMapStringsSep "" (each: "PATH=${each}/bin:$PATH\n") (attributes.nativeBuildInputs or [ ]) + command
+      );
+    # llmdecl of this repository by the tests' own Python
+    llmdecl = nixpkgs.runCommand "llmdecl" { } ''
+      mkdir -p $out/bin
+      printf '#!/bin/sh\nPYTHONPATH=%s exec %s -m llmdecl "$@"\n' ${toString top} ${python} > $out/bin/llmdecl
+      chmod 755 $out/bin/llmdecl
+    '';
+  };
+  evaluated = lib.evalModules {
+    specialArgs = { inherit pkgs; };
+    modules = [
+      (top + "/modules/${module}.nix")
+      (./. + "/${module}.nix")
+      (import configuration pkgs)
+    ];
+  };
+in
+evaluated.config // { failed = map (each: each.message) (builtins.filter (each: !each.assertion) evaluated.config.assertions); }

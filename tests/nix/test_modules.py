@@ -1,0 +1,234 @@
+"""The modules: evaluated with a module system of our own, their derivation built by real Nix."""
+
+import copy
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmdecl.facts.hardware.cpu import detect_cpu
+from tests.nix.stacks import edited, lock, settings
+
+TOP = Path(__file__).resolve().parents[2]
+EVALUATE = TOP / "tests/nix/module-system/evaluate.nix"
+UNITS = "lib/systemd/system"
+
+
+class Modules:
+    """Evaluates `services.llmdecl` with the settings of a test."""
+
+    def __init__(self, nix, folder):
+        self.nix, self.folder = nix, folder
+        self.count = 0
+
+    def expression(self, spec, *, pins=None, module="nixos", more="", other=""):
+        """`more` are further options of ours, `other` of the system, both in Nix."""
+        self.count += 1
+        folder = self.folder / str(self.count)
+        folder.mkdir()
+        (folder / "llmdecl.lock").write_text(json.dumps(pins or lock()))
+        (folder / "settings.json").write_text(json.dumps(spec))
+        (folder / "configuration.nix").write_text(
+            "pkgs: { services.llmdecl = pkgs.lib.mkMerge [ {\n"
+            "  enable = true;\n"
+            "  settings = builtins.fromJSON (builtins.readFile ./settings.json);\n"
+            f"  lockFile = ./llmdecl.lock;\n}} {{ {more} }} ];\n{other}}}\n"
+        )
+        return (
+            f'(import {EVALUATE} {{ top = {TOP}; python = "{sys.executable}"; '
+            f'module = "{module}"; configuration = {folder}/configuration.nix; }})'
+        )
+
+    def value(self, what, spec, **how):
+        return self.nix.value(f"let it = {self.expression(spec, **how)}; in {what}")
+
+    def build(self, spec, *, check=True, **how):
+        """Files of the compile derivation by path; else what was said."""
+        expression = f"{self.expression(spec, **how)}.services.llmdecl.compiled"
+        done = self.nix.run("nix-build", "--no-out-link", "--expr", expression)
+        if not check:
+            return done
+        assert done.returncode == 0, done.stderr
+        output = Path(done.stdout.strip())
+        files = (path for path in output.rglob("*") if path.is_file())
+        return {str(path.relative_to(output)): path.read_text() for path in files}
+
+
+@pytest.fixture
+def modules(nix, tmp_path):
+    return Modules(nix, tmp_path)
+
+
+def wishes():
+    """As a user of the module writes them: the manager is its business."""
+    spec = settings()
+    del spec["manager"], spec["version"]
+    return spec
+
+
+def test_units_come_out(modules):
+    """Evaluation imports nothing from a derivation; the derivation writes finished units."""
+    files = modules.build(wishes())
+    names = {Path(path).name for path in files if path.startswith(UNITS)}
+    assert names >= {f"llmdecl-model-{name}.service" for name in ("big", "small", "embed")}
+    assert "ExecStart=/" in files[f"{UNITS}/llmdecl-router.service"]
+    assert "/bin/llmdecl router" in files[f"{UNITS}/llmdecl-router.service"]
+    assert not any("llmdecl-stack" in text for text in files.values())
+
+
+def test_what_the_system_gets(modules):
+    """Units, rights and settings come from the derivation; target, account and folders from options."""
+    config = modules.value(
+        """{
+          packages = map toString it.systemd.packages;
+          etc = it.environment.etc.llmdecl.source;
+          compiled = toString it.services.llmdecl.compiled;
+          inherit (it) failed warnings;
+          inherit (it.systemd) targets;
+          users = builtins.attrNames it.users.users;
+          polkit = it.security.polkit.enable;
+          ports = it.networking.firewall.allowedTCPPorts;
+          paths = map toString it.environment.systemPackages;
+        }""",
+        wishes(),
+    )
+    compiled = config["compiled"]
+    assert config["packages"] == [compiled]
+    assert compiled in config["paths"]
+    assert config["etc"] == f"{compiled}/etc/llmdecl"
+    assert config["targets"] == {"llmdecl": {"wantedBy": ["multi-user.target"]}}
+    assert (config["users"], config["polkit"], config["ports"]) == (["llmdecl"], True, [])
+    assert config["failed"] == []
+    assert ["settings.engines.llama.provider" in each for each in config["warnings"]] == [True]
+
+
+def test_a_disabled_module_does_nothing(modules):
+    """Imported and not enabled, it sets nothing and builds nothing."""
+    config = modules.value(
+        "{ inherit (it) assertions warnings; packages = it.systemd.packages; }",
+        {},
+        more="enable = pkgs.lib.mkForce false;",
+    )
+    assert config == {"assertions": [], "warnings": [], "packages": []}
+
+
+def test_a_bad_setting_fails_the_build(modules):
+    """With the diagnostic's text and the option's path."""
+    done = modules.build(edited(wishes(), model="small", ctx_sise=1), check=False)
+    assert done.returncode != 0
+    assert "error[LD" in done.stderr
+    assert "services.llmdecl.settings.models.small.ctx-sise" in done.stderr
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_an_edit_changes_one_unit(modules, gpus):
+    """A model's unit, the router's file and its reload trigger; the spec that fetch reads."""
+    spec = wishes()
+    spec["host"]["devices"] = settings(gpus=gpus)["host"]["devices"]
+    before, after = modules.build(spec), modules.build(edited(spec, model="small", ctx_size=8192))
+    router = f"{UNITS}/llmdecl-router.service"
+    changed = {path for path in before if before[path] != after[path]} - {"manifest.json"}
+    assert changed == {
+        f"{UNITS}/llmdecl-model-small.service",
+        router,
+        "etc/llmdecl/router.json",
+        "etc/llmdecl/stack/llmdecl.json",
+    }
+    lines = zip(before[router].splitlines(), after[router].splitlines(), strict=True)
+    assert [old.partition("=")[0] for old, new in lines if old != new] == ["X-Reload-Triggers"]
+
+
+def test_an_engine_of_nix(modules, llama_server):
+    """The build asks the package's program; its path is in the model's unit, and a dependency."""
+    spec = wishes()
+    del spec["engines"]
+    spec["models"] = {"small": {"source": "file:/models/llama.gguf", "ctx-size": 512}}
+    spec["host"]["devices"] = []
+    spec["host"]["cpu"]["features"] = list(detect_cpu().features)
+    engine = (
+        'engines.llama.package = pkgs.runCommand "an-engine" { } '
+        f'"mkdir -p $out/bin; ln -s {llama_server} $out/bin/llama-server";\n'
+    )
+    files = modules.build(spec, pins=lock(engine=False), more=engine)
+    unit = files[f"{UNITS}/llmdecl-model-small.service"]
+    assert "-an-engine/bin/llama-server" in unit
+
+
+def test_errors_can_be_let_through(modules):
+    """`checkConfig`: what is no error of the language makes the router's unit fail instead."""
+    unlocked = {"schema": 2, "weights": {}, "engines": {}}
+    files = modules.build(wishes(), pins=unlocked, more='checkConfig = "syntax-only";')
+    assert "LD301" in files["etc/llmdecl/problems.txt"]
+    bad = edited(wishes(), model="small", nonsense=1)
+    assert modules.build(bad, more='checkConfig = "syntax-only";', check=False).returncode
+    assert modules.build(bad, more="checkConfig = false;")
+
+
+SAID = [
+    ("settings = pkgs.lib.mkForce { };", "settings.models is empty"),
+    ("lockFile = pkgs.lib.mkForce null;", "lockFile is not set"),
+    ("devices = [ ];", "devices and services.llmdecl.settings.host.devices are both set"),
+    (
+        "settings.models.small.chat-template = ./llmdecl.lock;",
+        "services.llmdecl.settings.models.small.chat-template is a path literal",
+    ),
+    (
+        'settings.endpoints.main.api-keys-file = "${builtins.toFile "keys" "secret"}";',
+        "services.llmdecl.settings.endpoints.main.api-keys-file is in Nix's store",
+    ),
+    ('modelsDir = "/home/me/models";', "services.llmdecl.modelsDir is /home/me/models"),
+    ('stateDir = "/srv/llmdecl";', "services.llmdecl.stateDir is /srv/llmdecl"),
+    ('settings.manager.kind = "supervisord";', 'manager.kind is "supervisord"'),
+    (
+        "engines.llama.package = pkgs.cmake;",
+        "services.llmdecl.engines.llama and services.llmdecl.settings.engines.llama are both set",
+    ),
+]
+
+
+@pytest.mark.parametrize(("more", "said"), SAID, ids=[said[:30] for _, said in SAID])
+def test_assertions(modules, more, said):
+    """Each says what is wrong by the option's whole path, before anything is built."""
+    failed = modules.value("it.failed", wishes(), more=more)
+    assert any(said in each for each in failed), failed
+
+
+def test_ports_of_others(modules):
+    """A port that Ollama's or llama-swap's service has is an assertion; another port is none."""
+    for service in ("ollama", "llama-swap"):
+        on = f"services.{service} = {{ enable = true; port = 11434; }};\n"
+        failed = modules.value("it.failed", wishes(), other=on)
+        (one,) = failed
+        assert "services.llmdecl.settings.endpoints.main.listen has port 11434" in one
+        assert f"services.{service}" in one
+    beside = "services.ollama = { enable = true; port = 11435; };\n"
+    assert modules.value("it.failed", wishes(), other=beside) == []
+
+
+def test_the_firewall(modules):
+    """Ports of endpoints beyond loopback, and only when asked."""
+    spec = wishes()
+    spec["endpoints"]["lan"] = {"listen": "0.0.0.0:8080"}
+    ports = "it.networking.firewall.allowedTCPPorts"
+    assert modules.value(ports, spec) == []
+    assert modules.value(ports, spec, more="openFirewall = true;") == [8080]
+    said = modules.value("it.warnings", wishes(), more="openFirewall = true;")
+    assert any("openFirewall opens nothing" in each for each in said)
+
+
+def test_weights_in_the_store(modules):
+    """`weights = "store"`: every pinned file by its digest, where the units look for it."""
+    spec, pins = wishes(), copy.deepcopy(lock())
+    name = "hf:o/r#Q4_K_M"
+    pin = pins["weights"].pop("file:/models/llama.gguf")
+    pin |= {"source": "hf:o/r", "origin": {"kind": "hf", "repository": "o/r"}}
+    pin["origin"] |= {"requested": None, "revision": "c" * 40}
+    pin["files"][0]["path"] = "sub/x.gguf"
+    pins["weights"][name] = pin
+    for model in ("big", "small"):
+        spec["models"][model] |= {"source": "hf:o/r", "quantization": "Q4_K_M"}
+    more = 'weights = "store";'
+    (rule,) = modules.value("it.systemd.tmpfiles.rules", spec, pins=pins, more=more)
+    place = f"/var/lib/llmdecl/store/weights/{pin['digest']}"
+    assert rule.startswith(f"L+ {place} - - - - /")
