@@ -94,7 +94,8 @@ def _files(artefacts: ArtefactSet, machine: Machine, *, user: bool) -> Iterator[
         match folder:
             case "systemd":
                 path = f"{_units(user=user)}/{name}"
-                yield Artefact(path=path, text=_filled(artefact.text, machine))
+                text = _filled(artefact.text, machine)
+                yield Artefact(path=path, text=_switched(name, text) if user else text)
             case "polkit":
                 text = artefact.text.replace(f'"{names.ACCOUNT}"', f'"{machine.user}"')
                 yield Artefact(path=f"share/polkit-1/rules.d/49-{name}", text=text)
@@ -103,6 +104,14 @@ def _files(artefacts: ArtefactSet, machine: Machine, *, user: bool) -> Iterator[
     if not user:
         text = section("Service", [("Environment", f"PATH={PATH}")])
         yield Artefact(path=f"{_units(user=user)}/{names.ROUTER}.d/path.conf", text=text)
+
+
+def _switched(name: str, text: str) -> str:
+    """What home-manager's sd-switch does with a changed unit: models are the router's to restart."""
+    if not name.endswith(".service"):
+        return text
+    method = "reload" if name == names.ROUTER else "keep-old"
+    return text.replace("[Unit]\n", f"[Unit]\nX-SwitchMethod={method}\n", 1)
 
 
 def _filled(text: str, machine: Machine) -> str:

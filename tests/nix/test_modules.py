@@ -78,7 +78,7 @@ def test_units_come_out(modules):
 
 
 def test_what_the_system_gets(modules):
-    """Units, rights and settings come from the derivation; target, account and folders from options."""
+    """Units, rights and settings come from the derivation; target and account from options."""
     config = modules.value(
         """{
           packages = map toString it.systemd.packages;
@@ -232,3 +232,23 @@ def test_weights_in_the_store(modules):
     (rule,) = modules.value("it.systemd.tmpfiles.rules", spec, pins=pins, more=more)
     place = f"/var/lib/llmdecl/store/weights/{pin['digest']}"
     assert rule.startswith(f"L+ {place} - - - - /")
+
+
+def test_home_manager(modules):
+    """The same stack for a user: every unit that is linked is there, and no other is."""
+    linked = modules.value(
+        "{ inherit (it) failed; files = builtins.mapAttrs (_: each: each.source) it.xdg.configFile; }",
+        wishes(),
+        module="home-manager",
+    )
+    assert linked["failed"] == []
+    files = modules.build(wishes(), module="home-manager")
+    units = {name for name in linked["files"] if name.startswith("systemd/user/")}
+    units.remove("systemd/user/default.target.wants/llmdecl.target")
+    written = {path.removeprefix("lib/") for path in files if path.startswith("lib/systemd")}
+    assert units == written
+    model = files["lib/systemd/user/llmdecl-model-big.service"]
+    assert "X-SwitchMethod=keep-old\n" in model
+    router = files["lib/systemd/user/llmdecl-router.service"]
+    assert "X-SwitchMethod=reload\n" in router
+    assert "--measured /home/me/.local/state/llmdecl/measured" in router

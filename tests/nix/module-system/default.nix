@@ -218,7 +218,7 @@ let
       f: set: builtins.listToAttrs (map (name: f name set.${name}) (attrNames set));
     nameValuePair = name: value: { inherit name value; };
     concatMapAttrs = f: set: foldl' (all: name: all // f name set.${name}) { } (attrNames set);
-    inherit (builtins) concatLists genList mapAttrs;
+    inherit (builtins) concatLists genList listToAttrs mapAttrs;
     concatStrings = builtins.concatStringsSep "";
     imap1 = f: list: builtins.genList (n: f (n + 1) (builtins.elemAt list n)) (length list);
     imap0 = f: list: builtins.genList (n: f n (builtins.elemAt list n)) (length list);

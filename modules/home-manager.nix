@@ -1,0 +1,93 @@
+# `services.llmdecl` of home-manager: the same stack as units of the user's own manager.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.llmdecl;
+  common = import ./common.nix {
+    inherit lib pkgs;
+    path = "services.llmdecl";
+    target = "home-manager";
+  };
+  inherit (lib) mkIf mkOption types;
+
+  compiled = common.compile cfg "systemd-user" [
+    "--state"
+    cfg.stateDir
+    "--store"
+    cfg.modelsDir
+  ];
+
+  # names are of the settings, contents of the derivation
+  units = [
+    "llmdecl.target"
+    "llmdecl.slice"
+    "llmdecl-router.service"
+  ]
+  ++ map (name: "llmdecl-model-${name}.service") (common.models cfg)
+  ++ lib.optionals (cfg.weights == "fetch") [
+    "llmdecl-fetch.service"
+    "llmdecl.target.d/fetch.conf"
+  ];
+  unit = name: "${compiled}/lib/systemd/user/${name}";
+in
+{
+  options.services.llmdecl = common.options // {
+    stateDir = mkOption {
+      type = types.str;
+      default = "${config.xdg.stateHome}/llmdecl";
+      defaultText = lib.literalExpression ''"''${config.xdg.stateHome}/llmdecl"'';
+      description = "What the router measured.";
+    };
+    modelsDir = mkOption {
+      type = types.str;
+      default = "${config.xdg.dataHome}/llmdecl";
+      defaultText = lib.literalExpression ''"''${config.xdg.dataHome}/llmdecl"'';
+      description = "Where weights are.";
+    };
+    compiled = mkOption {
+      type = types.package;
+      readOnly = true;
+      default = compiled;
+      defaultText = "what `llmdecl compile` wrote";
+      description = "Units and the router's configuration, for looking at.";
+    };
+    spec = mkOption {
+      type = types.raw;
+      readOnly = true;
+      internal = true;
+      default = common.spec cfg "systemd-user";
+      defaultText = "`settings` with engines, devices and manager";
+      description = "The spec as it is compiled; `llmdecl check --nix` reads it.";
+    };
+  };
+
+  config = mkIf cfg.enable {
+    assertions = common.assertions cfg "systemd-user" ++ [
+      {
+        assertion = cfg.checkConfig == true;
+        message = "services.llmdecl.checkConfig: names of units are the settings', so they have to check";
+      }
+    ];
+    warnings = common.warnings cfg;
+
+    home.packages = [ cfg.package ];
+    xdg.configFile =
+      lib.listToAttrs (
+        map (name: lib.nameValuePair "systemd/user/${name}" { source = unit name; }) units
+      )
+      // {
+        "systemd/user/default.target.wants/llmdecl.target".source = unit "llmdecl.target";
+        "llmdecl".source = "${compiled}/etc/llmdecl";
+        "user-tmpfiles.d/llmdecl.conf".source = "${compiled}/share/user-tmpfiles.d/llmdecl.conf";
+      };
+    systemd.user.tmpfiles.rules = lib.mapAttrsToList (
+      digest: folder: "L+ ${cfg.modelsDir}/weights/${digest} - - - - ${folder}"
+    ) (common.inStore cfg) ++ [ "d ${cfg.stateDir}/measured 0755 - - -" ];
+  };
+
+  meta.maintainers = [ { name = "llmdecl's maintainers"; } ];
+}

@@ -1,0 +1,30 @@
+# Options of home-manager that our module sets or reads.
+{ lib, ... }:
+let
+  inherit (lib) mkOption types;
+  list = mkOption {
+    type = types.listOf types.raw;
+    default = [ ];
+  };
+  folder =
+    default:
+    mkOption {
+      type = types.str;
+      inherit default;
+    };
+in
+{
+  options = {
+    assertions = list;
+    warnings = list;
+    meta.maintainers = list;
+    home.packages = list;
+    systemd.user.tmpfiles.rules = list;
+    xdg.configFile = mkOption {
+      type = types.attrsOf types.json;
+      default = { };
+    };
+    xdg.dataHome = folder "/home/me/.local/share";
+    xdg.stateHome = folder "/home/me/.local/state";
+  };
+}
