@@ -24,7 +24,18 @@
         llmdecl = final.callPackage ./modules/package.nix { };
       };
 
-      lib = import ./modules/lib.nix;
+      # functions, not paths: what Nix 2.8 takes for a module
+      nixosModules.default = import ./modules/nixos.nix;
+      homeModules.default = import ./modules/home-manager.nix;
+
+      lib = import ./modules/lib.nix // {
+        compile = import ./modules/compile.nix;
+      };
+
+      templates.default = {
+        path = ./examples/nixos-single-gpu;
+        description = "A NixOS machine with one GPU and its local models";
+      };
 
       checks = forAllSystems (system: _pkgs: {
         package = self.packages.${system}.llmdecl;

@@ -30,7 +30,7 @@ let
   ++ map (name: "llmdecl-model-${name}.service") (common.models cfg)
   ++ lib.optionals (cfg.weights == "fetch") [
     "llmdecl-fetch.service"
-    "llmdecl.target.d/fetch.conf"
+    "llmdecl-fetch.service.d/lock.conf"
   ];
   unit = name: "${compiled}/lib/systemd/user/${name}";
 in

@@ -11,10 +11,9 @@ from pathlib import PurePosixPath
 
 from llmdecl.emit.artefact import Artefact, ArtefactSet
 from llmdecl.emit.dialects.systemd import escape_path, section
-from llmdecl.emit.systemd import names, sandbox
-from llmdecl.emit.systemd.mode import OUR_PROGRAM, STATE, STORE, SYSTEM, USER, Mode
+from llmdecl.emit.systemd import names
+from llmdecl.emit.systemd.mode import OUR_PROGRAM, SPEC, STATE, STORE, SYSTEM, USER
 
-FETCH = "llmdecl-fetch.service"
 STACK = "llmdecl/stack"
 """Below `/etc`: spec and lock, for `llmdecl fetch`."""
 PROBLEMS = "etc/llmdecl/problems.txt"
@@ -61,9 +60,10 @@ def packaged(
 ) -> ArtefactSet:
     """Units, rights and the router's configuration of a stack whose manager is systemd."""
     files = [*_files(artefacts, machine, user=user)]
-    mode = USER if user else SYSTEM
     if fetch is not None:
-        files += _fetch(fetch, machine, mode)
+        files += _fetch(fetch, machine, user=user)
+    else:
+        files = [_unfetched(file) for file in files if not file.path.endswith(f"/{names.FETCH}")]
     files.append(_tmpfiles(machine, links, user=user))
     return tuple(sorted(files, key=lambda each: each.path))
 
@@ -94,7 +94,7 @@ def _files(artefacts: ArtefactSet, machine: Machine, *, user: bool) -> Iterator[
         match folder:
             case "systemd":
                 path = f"{_units(user=user)}/{name}"
-                text = _filled(artefact.text, machine)
+                text = _filled(artefact.text, machine, user=user)
                 yield Artefact(path=path, text=_switched(name, text) if user else text)
             case "polkit":
                 text = artefact.text.replace(f'"{names.ACCOUNT}"', f'"{machine.user}"')
@@ -106,16 +106,24 @@ def _files(artefacts: ArtefactSet, machine: Machine, *, user: bool) -> Iterator[
         yield Artefact(path=f"{_units(user=user)}/{names.ROUTER}.d/path.conf", text=text)
 
 
+def _unfetched(file: Artefact) -> Artefact:
+    """Without the unit that brings weights."""
+    if not file.path.endswith(f"/{names.TARGET}"):
+        return file
+    return Artefact(path=file.path, text=file.text.replace(f" {names.FETCH}", ""))
+
+
 def _switched(name: str, text: str) -> str:
-    """What home-manager's sd-switch does with a changed unit: models are the router's to restart."""
-    if not name.endswith(".service"):
+    """What home-manager's sd-switch does with a changed unit: models are left to the router."""
+    if name != names.ROUTER and not names.is_model(name):
         return text
     method = "reload" if name == names.ROUTER else "keep-old"
     return text.replace("[Unit]\n", f"[Unit]\nX-SwitchMethod={method}\n", 1)
 
 
-def _filled(text: str, machine: Machine) -> str:
+def _filled(text: str, machine: Machine, *, user: bool) -> str:
     """The unit for this machine."""
+    spec = f"{(USER if user else SYSTEM).settings}/stack"
     state = PurePosixPath(machine.state)
     own = f"StateDirectory={names.OWN}/measured"
     relative = state.relative_to("/var/lib") if state.is_relative_to("/var/lib") else names.OWN
@@ -123,6 +131,7 @@ def _filled(text: str, machine: Machine) -> str:
         (OUR_PROGRAM, escape_path(machine.program)),
         (STATE, escape_path(machine.state)),
         (STORE, escape_path(machine.store)),
+        (SPEC, spec),
         (f"\nUser={names.ACCOUNT}\n", f"\nUser={machine.user}\n"),
         (f"\nGroup={names.ACCOUNT}\n", f"\nGroup={machine.group}\n"),
         (f"\n{own}\n", f"\nStateDirectory={relative}/measured\n"),
@@ -131,70 +140,23 @@ def _filled(text: str, machine: Machine) -> str:
     return text
 
 
-def _fetch(fetch: Fetch, machine: Machine, mode: Mode) -> Iterator[Artefact]:
-    """Brings what the lock names. Nothing waits for it: what is here already starts at once."""
+def _fetch(fetch: Fetch, machine: Machine, *, user: bool) -> Iterator[Artefact]:
+    """Spec and lock, and what is the machine's of the unit that brings weights: another lock
+    restarts it."""
     folder = f"etc/{STACK}"
     yield Artefact(path=f"{folder}/llmdecl.json", text=fetch.spec)
     yield Artefact(path=f"{folder}/llmdecl.lock", text=fetch.lock)
-    units = _units(user=mode.user)
-    text = "\n".join(
-        (
-            section("Unit", _fetch_unit(fetch)),
-            section("Service", _fetch_service(machine, mode)),
-        )
-    )
-    yield Artefact(path=f"{units}/{FETCH}", text=text)
-    wants = section("Unit", [("Wants", FETCH)])
-    yield Artefact(path=f"{units}/{names.TARGET}.d/fetch.conf", text=wants)
-
-
-def _fetch_unit(fetch: Fetch) -> Iterator[sandbox.Directive]:
-    yield "Description", "llmdecl: weights"
-    yield "Wants", "network-online.target"
-    yield "After", "network-online.target"
-    yield "StartLimitIntervalSec", "0"
-    yield "X-Restart-Triggers", hashlib.sha256(fetch.weights.encode()).hexdigest()
-
-
-def _fetch_service(machine: Machine, mode: Mode) -> Iterator[sandbox.Directive]:
-    yield "Type", "oneshot"
-    yield "RemainAfterExit", "yes"
-    if not mode.user:
-        yield "User", machine.user
-        yield "Group", machine.group
-    spec = f"{mode.settings}/stack/llmdecl.json"
-    cache = f"%C/{names.OWN}/.fetch"
-    folders = f"--store-dir {escape_path(machine.store)} --state-dir {escape_path(machine.state)}"
-    program = escape_path(machine.program)
-    yield "ExecStart", f"{program} fetch {folders} --cache-dir {cache} {spec}"
-    yield "Environment", f"HOME={cache}"
+    digest = hashlib.sha256(fetch.weights.encode()).hexdigest()
+    text = section("Unit", [("X-Restart-Triggers", digest)])
     if machine.environment_file is not None:
-        yield "EnvironmentFile", machine.environment_file.replace("%", "%%")
-    yield "Restart", "on-failure"
-    yield "RestartSec", "30"
-    yield "TimeoutStartSec", "infinity"
-    yield "CacheDirectory", f"{names.OWN}/.fetch"
-    yield "CacheDirectoryMode", "0700"
-    yield "UMask", "0022"
-    yield from sandbox.closed(mode)
-    yield from sandbox.users(mode, private=True)
-    yield from sandbox.network(reaches=True)
-    yield from sandbox.devices(frozenset())
-    yield from sandbox.calls(resources=False)
-    if not mode.user:
-        yield "ReadWritePaths", f"{_quoted(machine.store)} {_quoted(machine.state)}"
-    else:
-        yield "ReadWritePaths", _quoted(machine.store)
-
-
-def _quoted(path: str) -> str:
-    """In lists of paths quotes count, and C escapes do not."""
-    return '"' + path.replace("%", "%%") + '"'
+        path = machine.environment_file.replace("%", "%%")
+        text += "\n" + section("Service", [("EnvironmentFile", path)])
+    yield Artefact(path=f"{_units(user=user)}/{names.FETCH}.d/lock.conf", text=text)
 
 
 def _tmpfiles(machine: Machine, links: tuple[Link, ...], *, user: bool) -> Artefact:
     """tmpfiles.d(5): the folders, and pinned files that lie elsewhere on this machine."""
-    owner = "- -" if user else f"{machine.user} {machine.group}"
+    owner = "- -" if user else "root root"
     folders = [machine.state, machine.store, f"{machine.store}/weights"]
     lines = [f"d {_word(folder)} 0755 {owner} -" for folder in folders]
     entries = dict.fromkeys(str(PurePosixPath(link.path).parent) for link in links)

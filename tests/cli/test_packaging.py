@@ -20,6 +20,7 @@ STAND_INS = {
     "@LLMDECL@": "/nix/store/x/bin/llmdecl",
     "@STATE@": "/var/lib/llmdecl",
     "@STORE@": "/var/lib/llmdecl/store",
+    "@SPEC@": "/etc/llmdecl/stack",
 }
 
 
@@ -46,7 +47,7 @@ def compiled(tmp_path, monkeypatch, capsys):
 
 def test_units_are_the_emitters(compiled):
     """Every unit is the plain emitter's with this machine's folders in it."""
-    files = compiled(settings())
+    files = compiled(settings(), "--fetch")
     spec = Spec.model_validate_json(json.dumps(settings()))
     facts, pins, found = pinned(spec, from_json(json.dumps(lock()), Lock))
     assert not found
@@ -58,7 +59,7 @@ def test_units_are_the_emitters(compiled):
         for path, text in plain.items()
         if path.startswith("systemd/")
     }
-    assert len(expected) == 6
+    assert len(expected) == 7
     assert expected == {path: files[path] for path in expected}
     assert plain["router.json"] == files["etc/llmdecl/router.json"]
     assert plain["polkit/llmdecl.rules"] == files["share/polkit-1/rules.d/49-llmdecl.rules"]
@@ -130,15 +131,28 @@ def test_fetch_and_account(compiled):
     """A unit brings weights, wanted by the target and waited for by nobody; the account is ours."""
     words = ("--fetch", "--user", "me", "--group", "us", "--environment-file", "/run/keys/hf")
     files = compiled(settings(), *words)
-    fetch = files[f"{UNITS}/llmdecl-fetch.service"]
-    assert "EnvironmentFile=/run/keys/hf\n" in fetch
-    assert "Wants=llmdecl-fetch.service" in files[f"{UNITS}/llmdecl.target.d/fetch.conf"]
+    drop_in = files[f"{UNITS}/llmdecl-fetch.service.d/lock.conf"]
+    assert "EnvironmentFile=/run/keys/hf\n" in drop_in
+    assert "llmdecl-fetch.service" in files[f"{UNITS}/llmdecl.target"]
     units = {path: text for path, text in files.items() if path.endswith(".service")}
-    assert all("\nUser=me\nGroup=us\n" in text for text in units.values())
     others = [text for path, text in units.items() if "fetch" not in path]
+    assert all("\nUser=me\nGroup=us\n" in text for text in others)
     assert not any("llmdecl-fetch" in text for text in others)
     assert 'subject.user === "me"' in files["share/polkit-1/rules.d/49-llmdecl.rules"]
     assert json.loads(files["etc/llmdecl/stack/llmdecl.json"]) == settings()
+    without = compiled(settings())
+    assert not any("fetch" in path or "llmdecl-fetch" in text for path, text in without.items())
+
+
+def test_another_lock_fetches_again(compiled):
+    """What restarts the unit that fetches is what is pinned, not what a model is asked to be."""
+    path = f"{UNITS}/llmdecl-fetch.service.d/lock.conf"
+    before = compiled(settings(), "--fetch")
+    assert before[path] == compiled(edited(settings(), model="big", ctx_size=512), "--fetch")[path]
+    pins = lock()
+    pins["weights"]["file:/models/llama.gguf"]["files"][0]["sha256"] = "7" * 64
+    pins["weights"]["file:/models/llama.gguf"]["digest"] = "7" * 64
+    assert before[path] != compiled(settings(), "--fetch", pins=pins)[path]
 
 
 def test_for_a_user(compiled):

@@ -25,7 +25,7 @@ def flake(tmp_path_factory):
     folder.mkdir()
     for name in ("LICENSE", "README.md", "flake.nix", "pyproject.toml"):
         shutil.copy(TOP / name, folder)
-    for name in ("llmdecl", "modules"):
+    for name in ("examples", "llmdecl", "modules"):
         shutil.copytree(TOP / name, folder / name)
     (folder / "notes.txt").write_text("no part of the package")
     stand_in = folder.parent / "nixpkgs"
@@ -43,7 +43,10 @@ def test_show(nix, flake):
     """Packages, checks, shells and a formatter for two systems; an overlay; a library."""
     said = nix.say(*flake_words(("flake", "show"), flake, "--json", f"path:{flake}"))
     shown = json.loads(said)
-    assert set(shown) == {"checks", "devShells", "formatter", "lib", "overlays", "packages"}
+    assert set(shown) == {
+        *("checks", "devShells", "formatter", "homeModules", "lib"),
+        *("nixosModules", "overlays", "packages", "templates"),
+    }
     for system in ("x86_64-linux", "aarch64-linux"):
         assert set(shown["packages"][system]) == {"default", "llmdecl"}
     assert shown["packages"]["x86_64-linux"]["default"]["name"] == f"llmdecl-{__version__}"

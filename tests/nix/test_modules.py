@@ -237,7 +237,8 @@ def test_weights_in_the_store(modules):
 def test_home_manager(modules):
     """The same stack for a user: every unit that is linked is there, and no other is."""
     linked = modules.value(
-        "{ inherit (it) failed; files = builtins.mapAttrs (_: each: each.source) it.xdg.configFile; }",
+        "{ inherit (it) failed;"
+        " files = builtins.mapAttrs (_: each: each.source) it.xdg.configFile; }",
         wishes(),
         module="home-manager",
     )
