@@ -34,7 +34,7 @@
         };
         embedder = {
           source = "hf:nomic-ai/nomic-embed-text-v1.5-GGUF";
-          quantization = "F16";
+          quantization = "Q8_0";
           load = "startup";
           ttl = "never";
         };

@@ -45,7 +45,7 @@ in
         };
         embedder = {
           source = "hf:nomic-ai/nomic-embed-text-v1.5-GGUF";
-          quantization = "F16";
+          quantization = "Q8_0";
           devices = [ "small" ];
         };
       };

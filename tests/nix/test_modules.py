@@ -15,6 +15,14 @@ EVALUATE = TOP / "tests/nix/module-system/evaluate.nix"
 UNITS = "lib/systemd/system"
 
 
+def evaluation(configuration, module="nixos", engine="/bin/false"):
+    """Nix's words for a configuration of one of our modules."""
+    return (
+        f'(import {EVALUATE} {{ top = {TOP}; python = "{sys.executable}"; module = "{module}"; '
+        f"configuration = {configuration}; engine = {engine}; }})"
+    )
+
+
 class Modules:
     """Evaluates `services.llmdecl` with the settings of a test."""
 
@@ -30,15 +38,12 @@ class Modules:
         (folder / "llmdecl.lock").write_text(json.dumps(pins or lock()))
         (folder / "settings.json").write_text(json.dumps(spec))
         (folder / "configuration.nix").write_text(
-            "pkgs: { services.llmdecl = pkgs.lib.mkMerge [ {\n"
+            "{ pkgs, ... }: { services.llmdecl = pkgs.lib.mkMerge [ {\n"
             "  enable = true;\n"
             "  settings = builtins.fromJSON (builtins.readFile ./settings.json);\n"
             f"  lockFile = ./llmdecl.lock;\n}} {{ {more} }} ];\n{other}}}\n"
         )
-        return (
-            f'(import {EVALUATE} {{ top = {TOP}; python = "{sys.executable}"; '
-            f'module = "{module}"; configuration = {folder}/configuration.nix; }})'
-        )
+        return evaluation(folder / "configuration.nix", module)
 
     def value(self, what, spec, **how):
         return self.nix.value(f"let it = {self.expression(spec, **how)}; in {what}")

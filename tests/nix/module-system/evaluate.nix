@@ -2,7 +2,8 @@
 {
   top, # the repository
   python, # that runs llmdecl
-  configuration, # a file: a function of `pkgs`
+  configuration, # a file: a module
+  engine ? "/bin/false", # stands in for llama-server
   module ? "nixos",
   nixpkgs ? import ../stand-in { },
 }:
@@ -22,6 +23,10 @@ let
       nixpkgs.runCommand name attributes (
         lib.concatMapStringsSep "" (each: "PATH=${each}/bin:$PATH\n") (attributes.nativeBuildInputs or [ ]) + command
       );
+    llama-cpp = lib.makeOverridable (
+      _:
+      pkgs.runCommand "llama-cpp" { } "mkdir -p $out/bin; cp ${builtins.path { path = engine; }} $out/bin/llama-server"
+    ) { };
     # llmdecl of this repository by the tests' own Python
     llmdecl = nixpkgs.runCommand "llmdecl" { } ''
       mkdir -p $out/bin
@@ -34,7 +39,7 @@ let
     modules = [
       (top + "/modules/${module}.nix")
       (./. + "/${module}.nix")
-      (import configuration pkgs)
+      configuration
     ];
   };
 in
