@@ -24,6 +24,8 @@ JUDGE_S = 0.7
 """Between two decisions about their number."""
 WORTH_S = 2.0
 """What has to be left for another one to pay."""
+SETTLE_BYTES = 32 << 20
+"""Between two requests to the disk to take what is there: waiting only at the end costs a third."""
 GAIN = 1.1
 """What another one has to bring."""
 READ_BYTES = 1 << 18
@@ -68,14 +70,18 @@ class Parts:
         follower = Follower(self._remains, self._buffers, self._news.set)
         pace = Pace(self._web.patience.clock)
         follower.start()
+        settled = 0
         try:
             if self._todo and not self._web.slots.take(called_off):
                 raise Stopped
             if self._todo:
                 self._start()
             while follower.sha256 is None:
-                self._news.wait(0.2)
+                self._news.wait(0.05)
                 self._news.clear()
+                if self._gained - settled >= SETTLE_BYTES:
+                    settled = self._gained
+                    self._remains.settle()
                 if problem := self._problem or follower.error:
                     raise problem
                 self._web.check_stopped()

@@ -154,6 +154,10 @@ class Remains:
                 self.moved.notify_all()
         return taken
 
+    def settle(self) -> None:
+        """Have the disk confirm the bytes so far, while others are on their way."""
+        getattr(os, "fdatasync", os.fsync)(self.data)
+
     def frontier(self) -> int:
         """Up to where everything is there, from the start; hold `moved`."""
         while self._front < self.plan.parts:

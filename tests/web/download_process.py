@@ -34,7 +34,7 @@ CALLS = (
     "mkdir",
     "rmdir",
 )
-CALLS += ("unlink", "preadv", "open", "close", "ftruncate")
+CALLS += ("unlink", "preadv", "fdatasync", "open", "close", "ftruncate")
 
 
 def bring(url, store, sha256, size_bytes, kill_at=None):
