@@ -47,7 +47,7 @@ golden: $(STAMP) ## write what is produced as what is expected, and show the dif
 	$(BIN)/python -m pytest tests/test_golden.py tests/spec --update-golden
 	git --no-pager diff --stat -- tests
 
-bench: $(STAMP) ## numbers: header reading, compile and plan time, errors of estimates, router
+bench: $(STAMP) ## numbers: header reading, compile and plan time, errors of estimates, router, downloads
 	$(BIN)/python benchmarks/gguf_header.py
 	$(BIN)/python benchmarks/compile_time.py
 	$(BIN)/python benchmarks/residency.py
@@ -55,6 +55,7 @@ bench: $(STAMP) ## numbers: header reading, compile and plan time, errors of est
 	$(BIN)/python benchmarks/estimate_error.py
 	$(BIN)/python benchmarks/router.py
 	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/fetch.py
 
 exposure: $(STAMP) ## what systemd-analyze security finds open in the golden units (as root)
 	$(BIN)/python -m tests.systemd.exposure
