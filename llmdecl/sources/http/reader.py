@@ -74,10 +74,11 @@ class RangeReader:
     def _take(self, stream: Stream, skip: int, count: int) -> bytes:
         body = bytearray()
         while len(body) < skip + count:
-            if self.bytes_read >= self._max_bytes:
+            allowed = self._max_bytes - self.bytes_read
+            if allowed <= 0:
                 where, most = shown(self._remote.source.url), format_bytes(self._max_bytes)
                 raise Trouble(WEB_SIZE, f"more than {most} of `{where}` would have to be read")
-            chunk = stream.read(min(_PIECE, skip + count - len(body)))
+            chunk = stream.read(min(_PIECE, allowed, skip + count - len(body)))
             if not chunk:
                 break
             self.bytes_read += len(chunk)
