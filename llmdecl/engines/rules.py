@@ -117,6 +117,15 @@ BACKEND_ABSENT = Rule(
     """This version of llama.cpp has no such backend, or calls it otherwise than any version that
 llmdecl knows.""",
 )
+ATTENTION_NOT_COMPILED = Rule(
+    "LD735",
+    "attention-not-compiled",
+    Severity.WARNING,
+    """CUDA and HIP engines hold flash attention for some pairs of cache types only, because every
+pair is compiled by itself. For another pair llama.cpp computes attention on the CPU, or, from
+2026 on, makes an F16 copy of the cache first: both are slow and neither is said. `options` of
+the engine compile more.""",
+)
 
 RULES: tuple[Rule, ...] = (
     TOOLKIT_MISSING,
@@ -134,4 +143,5 @@ RULES: tuple[Rule, ...] = (
     NO_DISPATCH,
     NATIVE_UNKNOWN,
     BACKEND_ABSENT,
+    ATTENTION_NOT_COMPILED,
 )

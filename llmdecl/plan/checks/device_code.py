@@ -14,6 +14,7 @@ from llmdecl.engines.llama_cpp.architectures import (
     needed_override,
     order,
 )
+from llmdecl.engines.llama_cpp.attention import lacks
 from llmdecl.plan.model import DevicePlan
 from llmdecl.plan.subject import Subject
 
@@ -64,3 +65,23 @@ def _device(
         summary = f"`{subject.name}` is on `{device.id}`, which is {architecture}"
         notes = (f"AMD's libraries before ROCm 7.14 have no code for {architecture}",)
         yield rules.NEEDS_OVERRIDE.at(at, summary, notes=notes, help=helped)
+
+
+def check_attention_code(subject: Subject) -> Iterator[Diagnostic]:
+    """Flash attention for this model's cache types is compiled into its engine."""
+    recipe, context = subject.engine.plan.recipe, subject.server.context
+    known = {device.id: device.backend for device in subject.reach}
+    on = [name for name in subject.placement.devices if known.get(name) in KINDS]
+    if recipe is None or not on or not context.flash_attn.value or not subject.server.shape.attends:
+        return
+    k, v = context.cache_type_k, context.cache_type_v
+    lack = lacks(recipe.options, k.value, v.value)
+    if lack is None:
+        return
+    summary = (
+        f"engine `{subject.engine.name}` has no flash attention for a cache of {k.value} and "
+        f"{v.value}: `{subject.name}` {lack.instead}"
+    )
+    address = (k if k.given else v if v.given else context.flash_attn).address
+    helped = f'`options = {{ {lack.option} = "{lack.value}" }}` of the engine compiles it'
+    yield rules.ATTENTION_NOT_COMPILED.at(address, summary, help=(helped,))

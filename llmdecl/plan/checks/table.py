@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from llmdecl.plan.checks.caches import check_architecture, check_caches
 from llmdecl.plan.checks.companions import check_companions
 from llmdecl.plan.checks.context import check_context
-from llmdecl.plan.checks.device_code import check_device_code
+from llmdecl.plan.checks.device_code import check_attention_code, check_device_code
 from llmdecl.plan.checks.file_type import check_file_type
 from llmdecl.plan.checks.flags import check_environment, check_extra, check_settings
 from llmdecl.plan.checks.model import Check
@@ -23,6 +23,7 @@ CHECKS: Mapping[str, Check] = {
     "architecture": check_architecture,
     "placement": check_placement,
     "device-code": check_device_code,
+    "attention-code": check_attention_code,
     "settings": check_settings,
     "extra-args": check_extra,
     "environment": check_environment,
