@@ -1,8 +1,14 @@
 """Everything that a server may do wrong, once and for ever: nothing lost, nothing wrong kept."""
 
+import errno
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,8 +17,9 @@ from llmdecl.diagnostics import Failure
 from llmdecl.sources.http.secret import Secret
 from llmdecl.sources.http.values import Source
 from llmdecl.sources.pip import Stopped
-from llmdecl.store import file_download
+from llmdecl.store import file_download, jobs
 from llmdecl.store.download import Wanted, download
+from llmdecl.store.jobs import Job
 from llmdecl.store.remains import forget, unfinished
 from llmdecl.store.store import Store
 from tests.web.hugging_face import HuggingFace
@@ -292,6 +299,74 @@ def test_no_room(site, tmp_path, monkeypatch):
         fetch(store, wanted(url))
     assert "LD410" == caught.value.diagnostics[0].code
     assert site.asked_bytes() == 0
+
+
+def test_disk_full(site, tmp_path, monkeypatch):
+    """A disk that fills up on the way keeps what fitted, and the next run goes on from there."""
+    url, store = site.put("/m.gguf", DATA), Store(tmp_path)
+    plain, left = os.pwrite, [300_000]
+
+    def pwrite(descriptor, data, offset):
+        left[0] -= len(data)
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return plain(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    _, (problem,) = jobs.run(impatient(), [Job("m", lambda: fetch(store, wanted(url)))])
+    assert "LD410" == problem.code
+    monkeypatch.setattr(os, "pwrite", plain)
+    site.log.clear()
+    assert fetch(store, wanted(url))[1] == DATA
+    assert 0 < site.asked_bytes() < len(DATA)
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from llmdecl.sources.http.values import Source
+from llmdecl.sources.http.web import Web
+from llmdecl.store import jobs
+from llmdecl.store.download import Wanted, download
+from llmdecl.store.jobs import Job
+from llmdecl.store.store import Store
+from tests.web.web_kit import Tell
+
+web, store = Web(), Store(Path(sys.argv[2]))
+
+def bring():
+    wanted = Wanted("m.gguf", Source(sys.argv[1]), "model.gguf", sys.argv[3])
+    with store.workplace() as work, download(
+        web, [wanted], folder=work.folder / "e", store=store, address="m", tell=Tell()
+    ):
+        pass
+
+try:
+    jobs.run(web, [jobs.Job("m", bring)])
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_interrupted(site, tmp_path):
+    """Ctrl-C in a stalled download ends at once, cleans up, and keeps what came."""
+    url = site.put("/m.gguf", DATA)
+    site.fault("/m.gguf", stall_at=100_000)
+    argv = [sys.executable, "-c", INTERRUPTED, url, tmp_path, sha256(DATA)]
+    process = subprocess.Popen(argv, cwd=Path(__file__).resolve().parents[2])
+    try:
+        end = time.monotonic() + 30
+        while site.sent_bytes() < 100_001:
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        assert 130 == process.wait(20)
+    finally:
+        process.kill()
+        process.wait()
+    assert [] == list((tmp_path / "partial").iterdir())
+    site.heal()
+    assert fetch(Store(tmp_path), wanted(url))[1] == DATA
 
 
 def test_stop(site, tmp_path):

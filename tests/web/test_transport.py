@@ -1,5 +1,6 @@
 """Secrets, waits, proxies, certificates: what goes out and what is trusted."""
 
+import socket
 import ssl
 import subprocess
 import threading
@@ -151,7 +152,7 @@ def test_proxy(site, monkeypatch):
     web = impatient()
     assert web.get("http://far.example/x", address="m").body == b"through the proxy"
     (request,) = site.requests("far.example")
-    assert request.headers["proxy-authorization"].startswith("Basic ")
+    assert Secret.basic("me", "p@ss").reveal() == request.headers["proxy-authorization"]
     assert proxy_of("http://localhost:1/x") is None
     site.put("/y", b"direct")
     assert web.get(f"{site.cdn_url}/y", address="m").body == b"direct"
@@ -281,6 +282,35 @@ def test_stop_while_waiting(site):
         time.sleep(0.001)
     web.stop()
     assert ended.wait(10)
+
+
+def test_stop_while_connecting():
+    """Called off while a connection is not made yet it ends at once."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        # the kernel takes one or two for a full queue, and leaves the others without an answer
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", port))
+        web = impatient(connect_s=60.0)
+        ended = threading.Event()
+
+        def run():
+            with pytest.raises(Stopped):
+                web.get(f"http://127.0.0.1:{port}/a", address="m")
+            ended.set()
+
+        threading.Thread(target=run).start()
+        while not web._sockets._open:
+            time.sleep(0.001)
+        assert not ended.wait(0.1)
+        web.stop()
+        assert ended.wait(10)
+        for each in waiting:
+            each.close()
 
 
 def test_pace():

@@ -7,11 +7,12 @@ import threading
 import urllib.request
 import weakref
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from urllib3 import PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util import make_headers
 
 
@@ -20,17 +21,21 @@ class Sockets:
 
     def __init__(self) -> None:
         self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._ended = False
         self._lock = threading.Lock()
 
     def add(self, sock: socket.socket | None) -> None:
-        """Watch a socket until it is gone."""
+        """Watch a socket until it is gone; raises ConnectionAbortedError after `end`."""
         if sock is not None:
             with self._lock:
                 self._open.add(sock)
+                if self._ended:
+                    raise ConnectionAbortedError("called off")
 
     def end(self) -> None:
         """Shut down all of them; they are closed by those who use them."""
         with self._lock:
+            self._ended = True
             for sock in list(self._open):
                 with contextlib.suppress(OSError):
                     # an SSLSocket's own method would drop its state under a reader's feet
@@ -41,12 +46,14 @@ def managers(sockets: Sockets, at_once: int) -> "Managers":
     """Pools for direct and proxied requests, `at_once` connections a host kept open."""
 
     class Plain(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            sockets.add(self.sock)
+        def _new_conn(self) -> socket.socket:
+            return _connected(self, sockets)
 
     class Encrypted(HTTPSConnection):
-        def connect(self) -> None:
+        def _new_conn(self) -> socket.socket:
+            return _connected(self, sockets)
+
+        def connect(self) -> None:  # TLS makes another socket of it
             super().connect()
             sockets.add(self.sock)
 
@@ -57,6 +64,34 @@ def managers(sockets: Sockets, at_once: int) -> "Managers":
         ConnectionCls = Encrypted
 
     return Managers({"http": PlainPool, "https": EncryptedPool}, at_once)
+
+
+def _connected(connection: HTTPConnection, sockets: Sockets) -> socket.socket:
+    """As urllib3 connects, but that the socket can be ended before it is connected."""
+    host, port = connection.host.strip("[]"), connection.port
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        unknown = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
+        raise NameResolutionError(host, connection, unknown) from None
+    problem: OSError = OSError("no address")
+    for family, kind, protocol, _, address in found:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            for option in connection.socket_options or ():
+                sock.setsockopt(*option)
+            timeout = connection.timeout
+            sock.settimeout(float(timeout) if isinstance(timeout, (int, float)) else None)
+            sockets.add(sock)
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            problem = error
+        else:
+            return sock
+    if isinstance(problem, TimeoutError):
+        raise ConnectTimeoutError(connection, f"no connection to {host}") from problem
+    raise NewConnectionError(connection, str(problem)) from problem
 
 
 class Managers:
@@ -87,7 +122,8 @@ class Managers:
             manager = PoolManager(**options)
         else:
             parts = urlsplit(proxy)
-            user = f"{parts.username}:{parts.password or ''}" if parts.username else None
+            words = f"{parts.username}:{parts.password or ''}"
+            user = unquote(words) if parts.username else None
             headers = make_headers(proxy_basic_auth=user) if user else None
             host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
             plain = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
