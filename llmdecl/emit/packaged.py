@@ -18,7 +18,8 @@ STACK = "llmdecl/stack"
 """Below `/etc`: spec and lock, for `llmdecl fetch`."""
 PROBLEMS = "etc/llmdecl/problems.txt"
 PATH = "/run/current-system/sw/bin:/usr/bin:/bin"
-"""Where the router finds `journalctl`: packaged units get no PATH of NixOS'."""
+"""Where the router finds `journalctl`: packaged units get no PATH of NixOS'. Another unit of the
+router restarts it at once, instead of stopping it before the activation and starting it after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,8 @@ def _files(artefacts: ArtefactSet, machine: Machine, *, user: bool) -> Iterator[
             case "" if name == "router.json":
                 yield Artefact(path=f"etc/llmdecl/{name}", text=artefact.text)
     if not user:
-        text = section("Service", [("Environment", f"PATH={PATH}")])
-        yield Artefact(path=f"{_units(user=user)}/{names.ROUTER}.d/path.conf", text=text)
+        text = section("Service", [("Environment", f"PATH={PATH}"), ("X-StopIfChanged", "false")])
+        yield Artefact(path=f"{_units(user=user)}/{names.ROUTER}.d/nixos.conf", text=text)
 
 
 def _unfetched(file: Artefact) -> Artefact:
