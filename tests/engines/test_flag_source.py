@@ -83,13 +83,14 @@ def test_whose_options():
 
 
 @pytest.mark.parametrize("has_rpc", [True, False])
-def test_conditions(has_rpc):
+@pytest.mark.parametrize("docs", ["", "params.is_gen_docs || "])
+def test_conditions(docs, has_rpc):
     """A server's branch is taken, and `--rpc` is there when it is built in."""
     found = read(
         "    if (ex == LLAMA_EXAMPLE_COMPLETION) {\n        x = 1;\n    }\n"
         "    if (ex == LLAMA_EXAMPLE_SERVER) {\n" + option('{"-np"}, "N", "slots"')
         + "    } else {\n" + option('{"-np"}, "N", "sequences"') + option('{"--other"}, "a"')
-        + "    }\n    if (llama_supports_rpc()) {\n" + option('{"--rpc"}, "SERVERS", "a"')
+        + f"    }}\n    if ({docs}llama_supports_rpc()) {{\n" + option('{"--rpc"}, "SERVERS", "a"')
         + "    }\n    if (somebody) {\n        x = 2;\n    }"
         " else if (ex == LLAMA_EXAMPLE_SERVER) { y(); }\n",
         has_rpc=has_rpc,

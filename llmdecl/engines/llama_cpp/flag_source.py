@@ -176,7 +176,7 @@ def _holds(condition: str, options: _Options) -> bool | None:
     """Whether a condition holds for a server; `None` when it is not one that is known."""
     if match := re.fullmatch(r"ex == (LLAMA_EXAMPLE_\w+)", condition):
         return match[1] == _SERVER
-    if condition == "llama_supports_rpc ( )":
+    if condition in ("llama_supports_rpc ( )", "params . is_gen_docs || llama_supports_rpc ( )"):
         return options.has_rpc
     return None
 

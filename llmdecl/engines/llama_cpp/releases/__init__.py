@@ -14,6 +14,7 @@ NAMES = (
     "b10434",
     "llama-cpp-python-0.3.16",
     "llama-cpp-python-0.3.24",
+    "llama-cpp-python-0.3.35",
     "llama-cpp-python-0.3.36",
 )
 """File names without their suffix, which are what people call the release."""
