@@ -51,3 +51,8 @@ def test_wrong_hash(site, tmp_path):
     assert sha256(b"mine") in problem.summary
     assert sha256(b"other") in problem.summary
     assert [] == list((tmp_path / "partial").iterdir())
+
+
+def test_nothing(tmp_path):
+    """Nothing wanted makes an empty folder: all parts may have been adopted."""
+    assert ((), []) == fetch(impatient(), [], Store(tmp_path))

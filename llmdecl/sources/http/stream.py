@@ -23,6 +23,13 @@ _WORTH_READING = 1 << 14
 """Bytes of a body (a redirect's, an error's) that are read to keep the connection."""
 
 
+_RECORD = 1 << 14
+"""Of TLS, at most."""
+_SOON_S = 0.01
+"""What comes within this time may be lost when the connection breaks."""
+_AT_ONCE = 1 << 18
+
+
 class Stream:
     """Status and headers (names in lower case), and a body that `read` brings piece by piece.
 
@@ -59,7 +66,8 @@ class Stream:
         plain = isinstance(below, HTTPResponse) and self.length is not None and not below.chunked
         self._below: Any = below if plain else None
         self._clock = web.patience.clock
-        self._slow_since, self._slow_bytes = self._clock(), 0
+        self._begun = self._slow_since = self._clock()
+        self._slow_bytes = 0
 
     def read(self, most: int) -> bytes:
         """Up to `most` bytes as soon as there are some, nothing at the end; Trouble when it broke.
@@ -97,7 +105,14 @@ class Stream:
             return len(data)
         if below.fp is None or not below.length:
             return 0
-        count: int = below.fp.readinto1(buffer[: below.length])
+        most = min(len(buffer), below.length)
+        elapsed = self._clock() - self._begun
+        soon = int(self.received / elapsed * _SOON_S) if elapsed > 0 else 0
+        count: int
+        if soon < 2 * _RECORD:
+            count = below.fp.readinto1(buffer[:most])
+        else:  # waits for as much as comes in no time: TLS gives a record at a time
+            count = below.fp.readinto(buffer[: min(most, soon, _AT_ONCE)])
         below.length -= count
         if not below.length or not count:
             below.close()
