@@ -335,6 +335,8 @@ def test_flags_of_what_was_built(tmp_path, where):
     again = good(lock(given, tmp_path, where, a_lock)).engines["e"]
     assert again.flags == (Flag(names=("--model",), arity=1),)
     assert again.replace(flags=()) == a_lock.engines["e"].replace(flags=())
+    silent = replace(HERE, probe=lambda path, address: (None, ()))
+    assert good(lock(given, tmp_path, where, a_lock, tools=silent)) == a_lock
 
 
 def test_before_the_build(tmp_path, where):

@@ -18,7 +18,7 @@ from llmdecl.spec.rules import ENGINE_TREE
 from llmdecl.spec.schema import SourceEngine
 from llmdecl.store.layout import engine_executable
 from llmdecl.store.model import LockedEngine
-from llmdecl.store.providers.provider import Diagnostics, Pinned, Provider, probe, tell
+from llmdecl.store.providers.provider import Diagnostics, Pinned, Provider, tell
 from llmdecl.store.store import Store
 from llmdecl.store.suppliers.supplier import Room, damaged
 from llmdecl.store.trees import Brought, Task
@@ -165,8 +165,10 @@ def _with_built_flags(room: Room, want: WantedEngine, pinned: LockedEngine) -> L
     program = room.store.folder / engine_executable(pinned).text.lstrip("/")
     if not program.is_file():
         return pinned
-    facts = probe(room, program, want.address)
-    return pinned if facts.flags == pinned.flags else pinned.replace(flags=facts.flags)
+    facts, _ = room.tools.probe(program, want.address)
+    if facts is None or facts.flags == pinned.flags:  # one that does not run here says nothing
+        return pinned
+    return pinned.replace(flags=facts.flags)
 
 
 SOURCE_PROVIDER = Provider(pin=pin, bring=bring, missing=missing, repin=repin)
