@@ -27,9 +27,22 @@ from llmdecl.paths import Folders
     show_default=True,
     help="How to say it.",
 )
+@click.option(
+    "--nix",
+    "configuration",
+    metavar="FLAKE#nixosConfigurations.HOST",
+    help="The spec and lock of a configuration's `services.llmdecl`, before it is built.",
+)
 @facts_option
 @folder_options
-def command(spec: Path | None, *, style: str, facts_file: Path | None, where: Folders) -> int:
+def command(
+    spec: Path | None,
+    *,
+    style: str,
+    configuration: str | None,
+    facts_file: Path | None,
+    where: Folders,
+) -> int:
     """Say what is wrong with a spec, and change nothing.
 
     The spec alone is always checked. With a lock beside it the whole stack is: engines, weights,
@@ -37,11 +50,18 @@ def command(spec: Path | None, *, style: str, facts_file: Path | None, where: Fo
     """
     from llmdecl.cli.views.diagnostics import show, show_clean, show_incomplete
 
-    found, complete = _problems(spec, facts_file, where)
+    if configuration is not None:
+        from llmdecl.cli.checking_nix import problems
+
+        if spec is not None or facts_file is not None:
+            raise click.UsageError("--nix takes no SPEC and no --facts.")
+        found, complete = problems(configuration)
+    else:
+        found, complete = _problems(spec, facts_file, where)
     wrong = has_errors(found)
     show(found, style, stream=sys.stdout, complete=complete)
     if style == "human" and not found:
-        show_clean(str(find_spec(spec)))
+        show_clean(configuration or str(find_spec(spec)))
     if style == "human" and not wrong and not complete:
         show_incomplete()
     return 1 if wrong else 0

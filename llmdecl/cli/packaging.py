@@ -41,12 +41,12 @@ def package(spec: Path | None, how: Packaging) -> tuple["ArtefactSet", tuple[Dia
     try:
         files, found = _package(spec, how)
     except Failure as failure:
-        found = tuple(_prefixed(failure.diagnostics, how.prefix))
+        found = tuple(prefixed(failure.diagnostics, how.prefix))
         if how.strictness == "all" or (how.strictness == "syntax-only" and not _is_spec(spec)):
             raise Failure(*found) from None
         files = failing(human(found, True) + "\n", user=how.target == "home-manager")  # noqa: FBT003
         return files, found
-    return files, tuple(_prefixed(found, how.prefix))
+    return files, tuple(prefixed(found, how.prefix))
 
 
 def _package(spec: Path | None, how: Packaging) -> tuple["ArtefactSet", tuple[Diagnostic, ...]]:
@@ -116,7 +116,7 @@ def _manager(spec: "Spec", target: Target) -> Iterator[Diagnostic]:
         yield NOT_SYSTEMD.at("manager.kind", summary)
 
 
-def _prefixed(found: tuple[Diagnostic, ...], prefix: str) -> Iterator[Diagnostic]:
+def prefixed(found: tuple[Diagnostic, ...], prefix: str) -> Iterator[Diagnostic]:
     """Addresses of the spec as options; the generated file's lines say nothing to anybody."""
     from llmdecl.spec.address import parse_address
     from llmdecl.spec.schema import Spec

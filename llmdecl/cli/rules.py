@@ -63,6 +63,15 @@ RELATIVE_PATH = Rule(
 at, and no files that a `*` could match. Give the file's absolute path on that machine.""",
 )
 
+ENGINE_NOT_BUILT = Rule(
+    "LD909",
+    "package-not-built",
+    Severity.WARNING,
+    """The configuration's engine is a package of Nix that is not on this machine yet, and the lock
+does not know it, so nothing can say which flags it takes. The spec's language is checked; flags,
+memory and placement are when the package was built, at the latest in the system's own build.""",
+)
+
 RULES: tuple[Rule, ...] = (
     NO_SPEC,
     FLAGS_REFUSED,
@@ -72,4 +81,5 @@ RULES: tuple[Rule, ...] = (
     NOT_VERIFIED,
     NOT_SYSTEMD,
     RELATIVE_PATH,
+    ENGINE_NOT_BUILT,
 )

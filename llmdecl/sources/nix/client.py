@@ -149,6 +149,11 @@ class Nix:
         self._run(("nix-store", "--realise", path), path)
         return Built(self._deriver(path), (path,))
 
+    def evaluate(self, reference: str, function: str, kind: type[T]) -> T:
+        """What a function of Nix says of a flake's attribute; nothing is built."""
+        words = ("nix", *FLAKES, "eval", "--json", "--no-write-lock-file", "--apply", function)
+        return self._json((*words, reference), reference, kind)
+
     def keep(self, output: str, root: Path) -> None:
         """Make `root` a link that Nix's garbage collector honours."""
         root.parent.mkdir(parents=True, exist_ok=True)
