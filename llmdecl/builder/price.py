@@ -13,8 +13,8 @@ from llmdecl.values import Value, from_json, to_json
 GIB = 1 << 30
 
 SECONDS: Mapping[str, float] = {"ASM": 0.5, "C": 2.5, "CUDA": 9.0, "CXX": 5.0, "HIP": 9.0}
-"""Seconds of one core for an object, as measured on two cores at 2.1 GHz: device code is compiled
-once for every architecture."""
+"""Seconds of one core for an object: 192 objects of b10434 took two cores 8 minutes, 144
+of CUDA 9 to 12. Device code is compiled once for every architecture."""
 
 OBJECT_BYTES: Mapping[str, int] = {"CUDA": 4 << 20, "HIP": 4 << 20}
 """Bytes of an object by language; a mebibyte for others."""
