@@ -59,7 +59,7 @@ class Stream:
         if self.status == 200:
             self.start, self.total_bytes = 0, self.length
         encoding = self.headers.get("content-encoding", "identity").lower()
-        if encoding not in ("identity", ""):
+        if encoding not in ("identity", "") and 200 <= self.status < 300:
             response.close()
             raise Trouble(WEB_BAD_ANSWER, f"`{shown(self.url)}` is encoded (`{encoding[:20]}`)")
         below = getattr(response, "_original_response", None)
