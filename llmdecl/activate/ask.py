@@ -12,7 +12,7 @@ from llmdecl.activate.rules import CONTEXT_SMALLER, NO_ANSWER
 from llmdecl.activate.unix_http import UnixConnection
 from llmdecl.diagnostics import Failure
 from llmdecl.emit.doors import door as entrance_of
-from llmdecl.plan.model import LOOPBACK, EndpointPlan, ModelPlan, Plan
+from llmdecl.plan.model import LOOPBACK, Address, EndpointPlan, ModelPlan, Plan
 from llmdecl.spec.address import address as address_of
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # not bound here
@@ -68,7 +68,11 @@ def endpoint_door(endpoint: EndpointPlan) -> Door | None:
         key = first_key(endpoint.api_keys_file)
         if key is None:
             return None
-    where = endpoint.listen
+    return address_door(endpoint.listen, key)
+
+
+def address_door(where: Address, key: str | None = None) -> Door:
+    """The way to who listens there."""
     if where.path is not None:
         return Door(None, None, Path(where.path), key)
     host = where.host or ""
@@ -77,6 +81,8 @@ def endpoint_door(endpoint: EndpointPlan) -> Door | None:
 
 def door_of(plan: Plan, model: ModelPlan, run: Path) -> Door:
     """The first endpoint that serves `model` the OpenAI way, else the model's own door."""
+    if model.listens:
+        return address_door(model.listens[0])
     entrances = plan.endpoints
     if plan.router.kind != "llmdecl":  # it has but one
         entrances = tuple(each for each in plan.endpoints if each is entrance_of(plan))

@@ -42,7 +42,7 @@ def _restarts(
     if any(change.effect is Effect.STACK for change in changes):
         return tuple(sorted(running))
     new = {model.name: model for model in planned.plan.models}
-    if planned.plan.router.kind != "llmdecl":  # it stops all its models when anything changes
+    if planned.plan.router.kind == "llama-swap":  # it stops all its models when anything changes
         path = ROUTER_FILES[planned.plan.router.kind]
         same = current is not None and current.files.get(path) == planned.files.get(path)
         return () if same else tuple(sorted(running))

@@ -30,6 +30,7 @@ SHOWN: Mapping[str, Show] = {
     "models": phrases.names,
     "apis": phrases.names,
     "listen": phrases.listen,
+    "listens": lambda found: phrases.names(tuple(map(phrases.listen, found))),
     "api_keys_file": lambda path: path or "unset",
     "drain_timeout_s": phrases.duration,
     "queue_timeout_s": phrases.duration,

@@ -116,7 +116,7 @@ def _store(current: Version | None, planned: Version, live: Live) -> Iterator[Ch
 def _programs(applied: Version, manager: LiveManager) -> Iterator[Change]:
     """Programs that are missing, too many, or of another plan."""
     keeper = applied.plan.manager
-    ours = applied.plan.router.kind == "llmdecl"
+    ours = applied.plan.router.kind != "llama-swap"
     models = applied.plan.models if ours else ()
     expected = {f"{MODEL_PROGRAM}{model.name}": model.digest for model in models}
     found = {program.name: program for program in manager.programs}

@@ -42,6 +42,7 @@ MODEL: Mapping[str, Effect] = {
     "weights": Effect.FETCH,
     "socket": Effect.MODEL,
     "port": Effect.MODEL,
+    "listens": Effect.ROUTER,
     "n_ctx": Effect.MODEL,
     "n_ctx_slot": Effect.ROUTER,
     "parallel": Effect.ROUTER,  # the engine's slots are among the settings

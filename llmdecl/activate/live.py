@@ -19,8 +19,12 @@ ROUTER_PROGRAM = "router"
 ENGINE_FILES = "engines/"
 """How engines are built: for people, read by nothing that runs."""
 
-ROUTER_FILES = {"llmdecl": "router.json", "llama-swap": "llama-swap.yaml"}
-"""What a router reads, by its kind."""
+ROUTER_FILES = {
+    "llmdecl": "router.json",
+    "llama-swap": "llama-swap.yaml",
+    "none": "systemd/llmdecl.target",
+}
+"""What a router reads, by its kind; without one, what stands for it."""
 
 
 class LiveProgram(Value, frozen=True, kw_only=True):

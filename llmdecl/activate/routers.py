@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Protocol
 
 from llmdecl.activate.generations import Generations
+from llmdecl.activate.live import ROUTER_FILES
 from llmdecl.activate.llama_swap import LlamaSwapClient
 from llmdecl.activate.managers.manager import Manager
+from llmdecl.activate.no_router import NoRouter
 from llmdecl.activate.router_client import Answer, RouterClient, RouterStatus
 from llmdecl.activate.rules import ROUTER_UNRUNNABLE
 from llmdecl.diagnostics import Failure
-from llmdecl.emit import llama_swap
 from llmdecl.emit.doors import door
 from llmdecl.paths import Folders
 from llmdecl.plan.model import Plan
@@ -52,11 +53,14 @@ class Routers:
         self.manager = manager
 
     def _now(self) -> Router:
-        if not (self.folders.state / "wanted" / llama_swap.PATH).exists():
+        folder = self.folders.state / "wanted"
+        if (folder / ROUTER_FILES["llmdecl"]).exists() or not folder.exists():
             return RouterClient(self.folders.router_socket)
         wanted = Generations(self.folders.state).load_pointed("wanted")
         if wanted is None:
             return RouterClient(self.folders.router_socket)
+        if wanted.plan.router.kind == "none":
+            return NoRouter(wanted, self.manager)
         return LlamaSwapClient(wanted.plan, self.folders.stack, self.manager)
 
     def status(self, *, timeout_s: float = 5) -> RouterStatus | None:
@@ -94,7 +98,7 @@ class Routers:
 
 def require_runnable(plan: Plan) -> None:
     """A Failure when the manager could not start the plan's router."""
-    if plan.router.kind == "llmdecl":
+    if plan.router.kind != "llama-swap":
         return
     entrance, path = door(plan), plan.router.path
     compiles = ("`llmdecl compile -o DIR` writes its configuration all the same",)

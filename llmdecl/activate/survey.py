@@ -8,6 +8,7 @@ from llmdecl.activate.live import Live
 from llmdecl.activate.observe import observe, version_in_force
 from llmdecl.activate.phrases import listen
 from llmdecl.activate.router_client import ModelStatus, PlacementStatus, RouterStatus
+from llmdecl.plan.endpoints import APIS
 from llmdecl.plan.model import ModelPlan
 from llmdecl.values import Value
 
@@ -105,6 +106,12 @@ def survey(hands: Hands) -> Survey:
 def _endpoints(current: Generation | None) -> tuple[EndpointSurvey, ...]:
     if current is None:
         return ()
+    if current.plan.router.kind == "none":
+        return tuple(
+            EndpointSurvey(name=m.name, listen=listen(each), apis=APIS, models=(m.name,))
+            for m in current.plan.models
+            for each in m.listens
+        )
     return tuple(
         EndpointSurvey(name=e.name, listen=listen(e.listen), apis=e.apis, models=e.models)
         for e in current.plan.endpoints

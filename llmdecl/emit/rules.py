@@ -106,6 +106,65 @@ GATES = _loss(
 when llama-swap loads it; it asks `/health` and no more.""",
 )
 
+
+def _without(code: str, what: str, text: str, severity: Severity = Severity.WARNING) -> Rule:
+    """Something that a stack without a router cannot do."""
+    return Rule(code, f"without-router-{what}", severity, text)
+
+
+WITHOUT_MEMORY = _without(
+    "LD530",
+    "memory",
+    """Without a router (`router.kind = "none"`) nobody makes room for a model: whichever is asked
+for is started beside those that run, and ends by `MemoryMax=` or the driver where they do not fit
+together. Placement, contexts and `ttl` have to see to it.""",
+)
+WITHOUT_ADDRESS = _without(
+    "LD531",
+    "one-endpoint",
+    """Without a router every model has addresses of its own: an endpoint for one model is that
+model's; an endpoint for several is one port each of the same host, pinned in `llmdecl.lock`. A unix
+socket can't be several. Whatever llama-server answers is answered, and `/v1/models` lists one.""",
+)
+WITHOUT_NAMES = _without(
+    "LD532",
+    "names",
+    """Without a router nobody looks at the name in a request: each address answers for its model,
+whatever a request calls it. Aliases lead nowhere.""",
+)
+WITHOUT_DEFAULTS = _without(
+    "LD533",
+    "request-defaults",
+    """Without a router requests reach llama-server as they are: `sampling` and `system-prompt` are
+not added.""",
+)
+WITHOUT_DRAIN = _without(
+    "LD534",
+    "draining",
+    """Without a router nobody waits for requests in flight: when a model is changed or stopped,
+they are cut. Queues and `min-residency` are none.""",
+)
+WITHOUT_TTL = _without(
+    "LD535",
+    "idle-time",
+    """systemd-socket-proxyd counts whole seconds from the end of the last connection, one at least,
+and any connection, a metrics scrape too, wakes a model. One with `load = "startup"` stays.""",
+)
+WITHOUT_GATES = _without(
+    "LD536",
+    "placement-check",
+    """Our router compares the engine's log with the plan; without it nobody does, and what models
+took is not measured.""",
+)
+WITHOUT_KEYS = _without(
+    "LD540",
+    "keys",
+    """Nothing before a model asks for a key without a router, so an endpoint with `api-keys-file`
+would be open to everybody who reaches it. Remove the key and listen on loopback or a unix socket,
+or use our router.""",
+    Severity.ERROR,
+)
+
 RULES: tuple[Rule, ...] = (
     UNWRITABLE,
     NO_TCP_ENDPOINT,
@@ -122,4 +181,12 @@ RULES: tuple[Rule, ...] = (
     RELOAD,
     SOCKETS,
     GATES,
+    WITHOUT_MEMORY,
+    WITHOUT_ADDRESS,
+    WITHOUT_NAMES,
+    WITHOUT_DEFAULTS,
+    WITHOUT_DRAIN,
+    WITHOUT_TTL,
+    WITHOUT_GATES,
+    WITHOUT_KEYS,
 )

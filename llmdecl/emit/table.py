@@ -10,6 +10,7 @@ from llmdecl.emit.dialects import nix as nix_text
 from llmdecl.emit.dialects import supervisord as supervisord_text
 from llmdecl.emit.dialects import systemd as systemd_text
 from llmdecl.emit.losses import losses
+from llmdecl.emit.losses_without import losses as losses_without
 from llmdecl.emit.rules import UNWRITABLE
 from llmdecl.plan.model import ModelPlan, Plan
 
@@ -43,9 +44,12 @@ def emit_plan(plan: Plan) -> tuple[ArtefactSet, tuple[Diagnostic, ...]]:
     problems = tuple(_unwritable(plan))
     if plan.router.kind == "llama-swap":
         problems += tuple(losses(plan))
+    if plan.router.kind == "none":
+        problems += tuple(losses_without(plan))
     if has_errors(problems):
         return (), problems
-    targets = (plan.router.kind, plan.manager) if plan.router.runs else (plan.router.kind,)
+    routers = () if plan.router.kind == "none" else (plan.router.kind,)
+    targets = (*routers, plan.manager) if plan.router.runs else routers
     targets = (*targets, *OF_ENGINES)
     artefacts = [artefact for target in targets for artefact in EMITTERS[target](plan)]
     return tuple(sorted(artefacts, key=lambda artefact: artefact.path)), problems

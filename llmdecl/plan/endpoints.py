@@ -1,6 +1,7 @@
 """Listeners and the models behind them."""
 
 import re
+from collections.abc import Iterable
 
 from llmdecl.plan.model import Address, EndpointPlan, RouterPlan
 from llmdecl.spec.schema import Endpoint, Router, Spec
@@ -41,6 +42,25 @@ def _endpoint(name: str, endpoint: Endpoint, spec: Spec) -> EndpointPlan:
         models=tuple(sorted(models)),
         api_keys_file=endpoint.api_keys_file,
     )
+
+
+def directly(spec: Spec) -> bool:
+    """Whether models are reached without a router."""
+    return spec.router is not None and spec.router.kind == "none"
+
+
+def direct_addresses(
+    model: str, port: int, endpoints: Iterable[EndpointPlan]
+) -> tuple[Address, ...]:
+    """Where a model is reached without a router: on an endpoint that is for it alone, else on its
+    own port of the endpoint's host. A unix socket for several models is none's."""
+    found: dict[Address, None] = {}
+    for endpoint in endpoints:
+        if endpoint.models == (model,):
+            found[endpoint.listen] = None
+        elif model in endpoint.models and endpoint.listen.path is None:
+            found[endpoint.listen.replace(port=port)] = None
+    return tuple(found)
 
 
 def plan_router(router: Router | None) -> RouterPlan:

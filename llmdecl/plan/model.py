@@ -120,6 +120,8 @@ class ModelPlan(Value, frozen=True, kw_only=True):
     alone: bool = False
     """Never shares a device with another model; without devices, not the CPU."""
     port: int | None = None
+    listens: tuple["Address", ...] = ()
+    """Where systemd listens for it, when no router does."""
     memory: tuple[MemoryPart, ...]
     digest: str
     reasons: Mapping[str, str]
@@ -172,7 +174,7 @@ class RouterPlan(Value, frozen=True, kw_only=True):
     """Which router, and its limits; seconds and counts. `path` is the binary of one that is not
     ours; `None`: nobody said, so it can be written for but not run."""
 
-    kind: Literal["llmdecl", "llama-swap"] = "llmdecl"
+    kind: Literal["llmdecl", "llama-swap", "none"] = "llmdecl"
     path: str | None = None
 
     drain_timeout_s: float
@@ -183,7 +185,7 @@ class RouterPlan(Value, frozen=True, kw_only=True):
     @property
     def runs(self) -> bool:
         """Whether a manager can start it."""
-        return self.kind == "llmdecl" or self.path is not None
+        return self.kind != "llama-swap" or self.path is not None
 
 
 class Budget(Value, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from llmdecl.engines.llama_cpp.server import (
 from llmdecl.facts.model import Facts, GgufFacts
 from llmdecl.plan import rules
 from llmdecl.plan.devices import reached
+from llmdecl.plan.endpoints import directly
 from llmdecl.plan.lifecycle import decide_lifecycle
 from llmdecl.plan.placed import place
 from llmdecl.plan.subject import HostPlan, Resolved, Subject
@@ -69,7 +70,7 @@ def resolve_model(
         weights.gguf,
         model=Choice(weights.word, weights.address, "the pinned weights"),
         socket=socket_name(name, spec.manager.kind if spec.manager else None),
-        port=model_ports(spec, lock.ports).get(name),
+        port=None if directly(spec) else model_ports(spec, lock.ports).get(name),
         cores=host.cores,
         draft=_draft(name, model.draft, draft),
         mmproj=_mmproj(name, model.mmproj, mmproj),

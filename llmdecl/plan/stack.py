@@ -11,7 +11,7 @@ from llmdecl.plan import rules
 from llmdecl.plan.checks.alone import check_company
 from llmdecl.plan.checks.memory import check_alone, check_residents
 from llmdecl.plan.checks.table import CHECKS
-from llmdecl.plan.endpoints import plan_endpoints, plan_router
+from llmdecl.plan.endpoints import direct_addresses, directly, plan_endpoints, plan_router
 from llmdecl.plan.host import host_plan
 from llmdecl.plan.model import ModelPlan, Plan, Setting, WeightsPlan, Word
 from llmdecl.plan.neighbours import place_all
@@ -22,6 +22,7 @@ from llmdecl.plan.subject import HostPlan, Resolved, Subject
 from llmdecl.plan.supply import PinnedEngine, pinned_engine, pinned_weights
 from llmdecl.sources.trees.rules import not_built
 from llmdecl.spec.address import address
+from llmdecl.spec.ports import model_ports
 from llmdecl.spec.schema import Spec
 from llmdecl.store.model import Lock
 from llmdecl.store.wanted import named
@@ -40,7 +41,8 @@ def plan_stack(spec: Spec, facts: Facts, lock: Lock) -> tuple[Plan | None, tuple
     found.extend(check_company(subjects))
     if has_errors(found):
         return None, tuple(found)
-    return _plan(spec, host, engines, subjects, facts.measured), tuple(found)
+    plan = _plan(spec, host, engines, subjects, facts.measured)
+    return _direct(plan, spec, lock) if directly(spec) else plan, tuple(found)
 
 
 def resolve_all(
@@ -146,6 +148,16 @@ def _plan(
         socket_activation=bool(spec.manager and spec.manager.socket_activation),
         residency=residency(tenants(models), {b.pool: b.bytes for b in host.budgets}),
     )
+
+
+def _direct(plan: Plan, spec: Spec, lock: Lock) -> Plan:
+    """With the addresses of the models, where no router has one for all."""
+    ports = model_ports(spec, lock.ports)
+    models = (
+        model.replace(listens=direct_addresses(model.name, ports[model.name], plan.endpoints))
+        for model in plan.models
+    )
+    return plan.replace(models=tuple(models))
 
 
 def _model(subject: Subject, measured: Mapping[str, Measured]) -> ModelPlan:

@@ -1,4 +1,4 @@
-"""TCP ports of models, for routers that can't dial unix sockets. Pure."""
+"""TCP ports of models, where one of our own endpoints is not before them. Pure."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ FIRST_PORT = 16384
 PORTS = 16384
 """Up to 32767: Linux takes ports for outgoing connections from 32768 on (ip_local_port_range)."""
 
-ON_PORTS = frozenset({"llama-swap"})
-"""Kinds of router whose models listen on ports."""
+ON_PORTS = frozenset({"llama-swap", "none"})
+"""Kinds of router whose models are reached on ports."""
 
 
 def model_ports(spec: Spec, locked: Mapping[str, int]) -> dict[str, int]:

@@ -388,6 +388,14 @@ SOCKET_ACTIVATION = Rule(
 sockets to our router. supervisord does not do that, and no other router takes them. systemd looks
 up no names: an endpoint's `listen` is an address or `localhost`, which is taken for 127.0.0.1.""",
 )
+NO_ROUTER_NO_SYSTEMD = Rule(
+    "LD165",
+    "no-router-needs-systemd",
+    _E,
+    """With `router.kind = "none"` sockets of systemd start the models: it takes `manager.kind =
+"systemd"` or `"systemd-user"`. Endpoints then need addresses and no names, as systemd looks up
+none.""",
+)
 
 RULES: tuple[Rule, ...] = (
     UNREADABLE,
@@ -443,6 +451,7 @@ RULES: tuple[Rule, ...] = (
     BAD_SOURCE_ENDPOINT,
     FOREIGN_ROUTER_MANAGER,
     SOCKET_ACTIVATION,
+    NO_ROUTER_NO_SYSTEMD,
 )
 
 OF_A_KEY = frozenset(

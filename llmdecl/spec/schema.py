@@ -566,10 +566,11 @@ class Manager(Table):
 class Router(Table):
     """What routes requests and decides who is in memory."""
 
-    kind: Literal["llmdecl", "llama-swap"] | None = Field(
+    kind: Literal["llmdecl", "llama-swap", "none"] | None = Field(
         None,
         description="default `llmdecl`; `llama-swap`: that program, with a configuration written "
-        "for it; what it cannot express is said",
+        "for it; `none`: systemd starts every model behind a socket of its own; what they cannot "
+        "express is said",
     )
     path: Text | None = Field(
         None,

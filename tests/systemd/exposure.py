@@ -6,12 +6,13 @@ from pathlib import Path
 from tests.systemd.rig import Rig, lacking
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-CASES = ("systemd", "systemd-devices", "systemd-sockets")
+CASES = ("systemd", "systemd-devices", "systemd-sockets", "systemd-none")
 STAND_INS = {
     "@LLMDECL@": "/usr/bin/true",
     "@STATE@": "/var/lib/llmdecl",
     "@STORE@": "/var/lib/llmdecl/store",
     "@SPEC@": "/var/lib/llmdecl/wanted",
+    "@PROXY@": "/usr/lib/systemd/systemd-socket-proxyd",
 }
 
 

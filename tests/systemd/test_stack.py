@@ -50,16 +50,16 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 class Machine:
     """The rig with llmdecl, an engine and a model on it."""
 
-    def __init__(self, rig, llama_server, smollm2, port):
+    def __init__(self, rig, llama_server, smollm2, port, spec=SPEC):
         self.rig, self.port = rig, port
         packages = sysconfig.get_paths()["purelib"]
         rig.write("/usr/lib/python3/dist-packages/zz-llmdecl.pth", f"{packages}\n{HERE}\n")
-        shutil.copytree(llama_server.parents[1], rig.share / "engine")
+        shutil.copytree(llama_server.parents[1], rig.share / "engine", dirs_exist_ok=True)
         shutil.copy(smollm2, rig.share / "smollm2.gguf")
         rig.run("chmod", "-R", "a+rX", "/srv/rig")
         for unit in ("systemd-journald", "dbus", "polkit"):
             rig.run("systemctl", "start", unit)
-        self.spec = SPEC.replace("{port}", str(port))
+        self.spec = spec.replace("{port}", str(port))
         self.write(self.spec)
         self.verb("lock")
 

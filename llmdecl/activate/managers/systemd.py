@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from llmdecl.activate.rules import (
 from llmdecl.diagnostics import Failure
 from llmdecl.emit.dialects.systemd import escape_path
 from llmdecl.emit.systemd import names
-from llmdecl.emit.systemd.mode import OUR_PROGRAM, SPEC, STATE, STORE
+from llmdecl.emit.systemd.mode import OUR_PROGRAM, PROXY, SPEC, STATE, STORE
 from llmdecl.paths import Folders
 
 TIMEOUT_S = 30.0
@@ -40,6 +40,8 @@ RIGHTS = "49-llmdecl.rules"
 """polkit reads rules in the order of their names; the first that answers decides."""
 
 _DIGEST = re.compile(r"printf ([0-9a-f]{64}) > ")
+MODEL_UNIT = "llmdecl-model-"
+
 ENDED = ("inactive", "failed", "unknown", "")
 """States without a process."""
 
@@ -94,7 +96,10 @@ class Systemd:
         return LiveManager(pid=1, programs=programs) if programs else None
 
     def _programs(self) -> Iterator[LiveProgram]:
-        units = sorted(path.name for path in self._owned() if is_program(path.name))
+        owned = sorted(path.name for path in self._owned())
+        units = [name for name in owned if is_program(name)]
+        if names.TARGET in owned and names.ROUTER not in owned:
+            units.append(names.TARGET)  # stands for the router where there is none
         if not units:
             return
         shown = self._systemctl("show", "--property=Id,ActiveState,MainPID", "--", *units)
@@ -195,7 +200,7 @@ class Systemd:
         self._settings()
         if before != wanted:
             self._systemctl("daemon-reload")
-            self._stop_sockets(name for name in before if before[name] != wanted.get(name))
+            self._renew(before, wanted)
         changed = {
             name
             for name in wanted.keys() & before.keys()
@@ -206,6 +211,21 @@ class Systemd:
             changed=_services(name for name in changed | self._old() if name in wanted),
             removed=_services(before.keys() - wanted.keys()),
         )
+
+    def _renew(self, before: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+        """Sockets and proxies as they are now. A model's socket can't be started beside its proxy,
+        and nothing but the target starts it."""
+        other = [name for name in before if before[name] != wanted.get(name)]
+        own = {names.socket_of_model(name): names.proxy_of(name) for name in _models(other)}
+        gone = [name for name in other if name not in wanted and is_proxy(name)]
+        stopped = [own[name] for name in other if name in own]
+        self._stop_sockets(other)
+        if stopped or gone:
+            self._systemctl("stop", "--", *stopped, *gone, check=False)
+        if proxies := [n for n in other if is_proxy(n) and n in wanted and n not in stopped]:
+            self._systemctl("try-restart", "--", *proxies, check=False)
+        if fresh := [n for n in wanted if n.startswith(MODEL_UNIT) and n.endswith(".socket")]:
+            self._systemctl("start", "--", *fresh)
 
     def _stop_sockets(self, units: Iterable[str]) -> None:
         """A socket takes another address when it is started anew, which the router's start does;
@@ -224,6 +244,7 @@ class Systemd:
             OUR_PROGRAM: f"{escape_path(str(interpreter()))} -m llmdecl",
             STATE: escape_path(str(self.folders.state)),
             STORE: escape_path(str(self.folders.store)),
+            PROXY: escape_path(str(proxy_program())),
             SPEC: escape_path(str(self.wanted)),
         }
         for path in sorted((self.wanted / "systemd").iterdir()):
@@ -235,14 +256,19 @@ class Systemd:
     def _rights(self) -> None:
         if self.place.polkit is None:
             return
+        if not (self.wanted / "polkit").exists():
+            (self.place.polkit / RIGHTS).unlink(missing_ok=True)
+            return
         mark = MARK.replace("#", "//")
         text = (self.wanted / "polkit" / "llmdecl.rules").read_text("utf-8")
         _put(self.place.polkit / RIGHTS, mark + text)
 
     def _settings(self) -> None:
         """What the router reads: its account may not look into generations."""
-        text = (self.wanted / "router.json").read_text("utf-8")
-        _put(self.place.settings / "router.json", text)
+        if (wanted := self.wanted / "router.json").exists():
+            _put(self.place.settings / "router.json", wanted.read_text("utf-8"))
+        else:
+            (self.place.settings / "router.json").unlink(missing_ok=True)
 
     def add(self, program: str) -> None:
         """Done by `reread`."""
@@ -258,7 +284,13 @@ class Systemd:
         """Nothing to do when it runs."""
         if program == ROUTER_PROGRAM:  # a router that failed too often fails its sockets, too
             self._systemctl("reset-failed", "--", *self._router_units(), check=False)
-        self._systemctl("start", "--", unit_of(program))
+        self._systemctl("start", "--", self._unit(program))
+
+    def _unit(self, program: str) -> str:
+        """Of a program; without a router the target stands for it."""
+        if program == ROUTER_PROGRAM and not (self.place.units / names.ROUTER).exists():
+            return names.TARGET
+        return unit_of(program)
 
     def _router_units(self) -> list[str]:
         sockets = [path.name for path in self._owned() if path.suffix == ".socket"]
@@ -267,7 +299,7 @@ class Systemd:
     def stop_program(self, program: str, *, timeout_s: float) -> None:
         """Systemd sends KILL after the unit's own limit. A socket may start the unit again at
         once: gone is the process that was there."""
-        unit = unit_of(program)
+        unit = self._unit(program)
         before = self._show(unit, "MainPID")
         self._systemctl("stop", "--no-block", "--", unit, check=False)
         end = time.monotonic() + timeout_s
@@ -347,12 +379,39 @@ def unit_of(program: str) -> str:
 
 def program_of(unit: str) -> str:
     """The inverse."""
+    if unit == names.TARGET:
+        return ROUTER_PROGRAM
     return unit.removeprefix("llmdecl-").removesuffix(".service")
 
 
 def is_program(unit: str) -> bool:
     """Whether plans and the router know the unit: the others are systemd's own business."""
     return unit == names.ROUTER or names.is_model(unit)
+
+
+def is_proxy(unit: str) -> bool:
+    """Whether a unit stands before a model."""
+    return unit.startswith("llmdecl-proxy-") and unit.endswith(".service")
+
+
+def _models(units: Iterable[str]) -> list[str]:
+    """Of whom sockets of models among `units` are."""
+    return [
+        unit.removeprefix(MODEL_UNIT).removesuffix(".socket")
+        for unit in units
+        if unit.startswith(MODEL_UNIT) and unit.endswith(".socket")
+    ]
+
+
+def proxy_program() -> Path:
+    """Where systemd's proxy is: distributions agree on no folder."""
+    places = (
+        Path("/usr/lib/systemd"),
+        Path("/lib/systemd"),
+        Path("/run/current-system/sw/lib/systemd"),
+    )
+    found = (place / "systemd-socket-proxyd" for place in places)
+    return next((each for each in found if each.exists()), places[0] / "systemd-socket-proxyd")
 
 
 def closed_to_others(path: Path) -> Path | None:

@@ -17,7 +17,8 @@ class Mode:
 
 
 OUR_PROGRAM, STATE, STORE, SPEC = "@LLMDECL@", "@STATE@", "@STORE@", "@SPEC@"
-"""Stand for the command of llmdecl, folders of the machine and the spec, escaped where they are:
+PROXY = "@PROXY@"
+"""Stand for the command of llmdecl, folders of the machine, the spec and systemd-socket-proxyd:
 whoever installs a unit puts them there. `%S` is no help: it changed its meaning in version 254."""
 
 SYSTEM = Mode(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from llmdecl.emit.dialects.systemd import exec_line, quote_setting, section
-from llmdecl.emit.systemd import names, sandbox
+from llmdecl.emit.systemd import direct, names, sandbox
 from llmdecl.emit.systemd.mode import OUR_PROGRAM, Mode
 from llmdecl.emit.systemd.sandbox import Directive
 from llmdecl.plan.model import ModelPlan, Plan, Root, Setting, Word
@@ -45,6 +45,12 @@ def _unit(model: ModelPlan, plan: Plan) -> Iterator[Directive]:
     if "cuda" in backends(model, plan):
         yield "After", "systemd-modules-load.service nvidia-persistenced.service"
     yield "X-Restart-Triggers", model.digest
+    if plan.router.kind == "none":
+        yield "StopWhenUnneeded", "yes"
+        if model.load == "startup":
+            yield "After", names.TARGET  # which else would be waiting for it
+        yield "StartLimitIntervalSec", "5min"
+        yield "StartLimitBurst", "5"
 
 
 def _service(model: ModelPlan, plan: Plan, mode: Mode) -> Iterator[Directive]:
@@ -63,6 +69,9 @@ def _service(model: ModelPlan, plan: Plan, mode: Mode) -> Iterator[Directive]:
     yield "ExecStartPost", f"{OUR_PROGRAM} ready --socket {socket} --timeout {limit}"
     yield "TimeoutStartSec", str(limit + READY_EXTRA_S)
     yield "TimeoutStopSec", str(STOP_S)
+    if plan.router.kind == "none":
+        yield "Restart", "on-failure"
+        yield "RestartSec", str(direct.RESTART_S)
     if plan.router.kind == "llmdecl":
         # switch-to-configuration leaves it; the router drains and restarts it by its digest
         yield "X-RestartIfChanged", "false"

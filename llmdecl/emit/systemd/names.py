@@ -26,6 +26,16 @@ def of_endpoint(name: str) -> str:
     return f"llmdecl-endpoint-{name}.socket"
 
 
+def socket_of_model(name: str) -> str:
+    """What starts a model without a router; no model's service is called so."""
+    return f"llmdecl-model-{name}.socket"
+
+
+def proxy_of(name: str) -> str:
+    """What stands between that socket and the model's own."""
+    return f"llmdecl-proxy-{name}.service"
+
+
 def runtime_folder(name: str) -> str:
     """Below `/run`: a model's own, emptied between runs. Nobody owns the parent, whose owner would
     take every model's socket along when it stops."""

@@ -1,12 +1,14 @@
 """What holds the units together."""
 
+from collections.abc import Iterator
+
 from llmdecl.emit.dialects.systemd import section
 from llmdecl.emit.systemd import names
 from llmdecl.emit.systemd.mode import Mode
 from llmdecl.plan.model import Plan
 
 
-def target(mode: Mode) -> str:
+def target(plan: Plan, mode: Mode) -> str:
     """Router and fetch, never models: NixOS starts what an active target wants at each switch."""
     return "\n".join(
         (
@@ -14,12 +16,23 @@ def target(mode: Mode) -> str:
                 "Unit",
                 (
                     ("Description", "llmdecl: local models"),
-                    ("Wants", f"{names.ROUTER} {names.FETCH}"),
+                    ("Wants", " ".join(_wants(plan))),
                 ),
             ),
             section("Install", (("WantedBy", mode.wanted_by),)),
         )
     )
+
+
+def _wants(plan: Plan) -> Iterator[str]:
+    if plan.router.kind == "none":
+        for model in plan.models:
+            yield names.socket_of_model(model.name)
+            if model.load == "startup":  # nobody else would start it
+                yield names.of_model(model.name)
+    else:
+        yield names.ROUTER
+    yield names.FETCH
 
 
 def slice_(plan: Plan) -> str:

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from llmdecl.diagnostics import Diagnostic
+from llmdecl.diagnostics import Diagnostic, Rule
 from llmdecl.spec.address import address
 from llmdecl.spec.listen import parse_listen
-from llmdecl.spec.rules import SOCKET_ACTIVATION
+from llmdecl.spec.rules import NO_ROUTER_NO_SYSTEMD, SOCKET_ACTIVATION
 from llmdecl.spec.schema import Spec
 from llmdecl.spec.words import shown
 
@@ -19,6 +19,8 @@ SYSTEMD = ("systemd", "systemd-user")
 def check(spec: Spec) -> Iterator[Diagnostic]:
     """Whether systemd can listen for the router."""
     manager = spec.manager
+    if spec.router is not None and spec.router.kind == "none":
+        yield from _names(spec, NO_ROUTER_NO_SYSTEMD)
     if manager is None or not manager.socket_activation:
         return
     at = "manager.socket-activation"
@@ -27,10 +29,11 @@ def check(spec: Spec) -> Iterator[Diagnostic]:
         return
     if spec.router is not None and spec.router.kind not in (None, "llmdecl"):
         yield SOCKET_ACTIVATION.at(at, f"`{spec.router.kind}` as router takes no sockets")
-    yield from _names(spec)
+        return
+    yield from _names(spec, SOCKET_ACTIVATION)
 
 
-def _names(spec: Spec) -> Iterator[Diagnostic]:
+def _names(spec: Spec, rule: Rule) -> Iterator[Diagnostic]:
     for name, endpoint in sorted(spec.endpoints.items()):
         try:
             listen = parse_listen(endpoint.listen)
@@ -39,8 +42,8 @@ def _names(spec: Spec) -> Iterator[Diagnostic]:
         if listen.path is not None and _UNLISTENABLE.search(listen.path):
             where = address("endpoints", name, "listen")
             summary = f"a unit can't carry the path `{shown(listen.path)}`"
-            yield SOCKET_ACTIVATION.at(where, summary)
+            yield rule.at(where, summary)
         if listen.is_name and listen.host != "localhost":
             where = address("endpoints", name, "listen")
             summary = f"systemd looks up no name, and `{shown(endpoint.listen)}` has one"
-            yield SOCKET_ACTIVATION.at(where, summary)
+            yield rule.at(where, summary)
