@@ -20,6 +20,23 @@ TOOLS = ("unshare", "nsenter", "pivot_root", "systemctl")
 SYSTEMD = Path("/lib/systemd/systemd")
 BOOT_S = 30.0
 
+ENTER = """
+set -eu
+mkdir -p "$1/cgroup"
+mount -t cgroup2 none "$1/cgroup"
+mkdir -p "$1/cgroup/${1##*/}"
+echo $$ > "$1/cgroup/${1##*/}/cgroup.procs"
+umount "$1/cgroup"
+exec unshare --pid --fork --mount --cgroup --uts --ipc --kill-child=SIGKILL \\
+  sh -c "$2" boot "$1"
+"""
+"""A cgroup of its own first: two rigs at once would end each other's processes, and what one that
+was killed had filtered would hold for the next."""
+
+LEAVE = """
+mount -t cgroup2 none "$1/cgroup" && find "$1/cgroup/${1##*/}" -depth -type d -exec rmdir {} +
+"""
+
 BOOT = """
 set -eu
 mount --make-rprivate /
@@ -65,8 +82,8 @@ class Rig:
         self._log = (self._work / "log").open("w+")
         self._outer = subprocess.Popen(
             [
-                *("unshare", "--pid", "--fork", "--mount", "--cgroup", "--uts", "--ipc"),
-                *("--kill-child=SIGKILL", "sh", "-c", BOOT, "boot", str(self._work)),
+                *("unshare", "--mount", "--propagation=private"),
+                *("sh", "-c", ENTER, "enter", str(self._work), BOOT),
             ],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
@@ -129,4 +146,6 @@ class Rig:
         self._outer.send_signal(signal.SIGKILL)
         self._outer.wait()
         self._log.close()
+        leave = ("unshare", "--mount", "sh", "-c", LEAVE, "leave", str(self._work))
+        subprocess.run(leave, check=False, capture_output=True)
         shutil.rmtree(self._work, ignore_errors=True)
