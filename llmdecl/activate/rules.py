@@ -230,6 +230,14 @@ MANAGER_CHANGED = Rule(
 process together: `llmdecl down` stops everything under the old one, then `llmdecl apply` starts it
 under the new.""",
 )
+UNREADABLE_FOR_ACCOUNT = Rule(
+    "LD632",
+    "unreadable-for-account",
+    ERROR,
+    """With `manager.kind = "systemd"` models run as the account `llmdecl` and read weights and
+engines where they are: every folder on the way to a `file:` source or an engine's `path` has to let
+that account in, and homes are hidden from it altogether. Move them, for example below `/srv`.""",
+)
 
 RULES: tuple[Rule, ...] = (
     UNQUOTABLE_FOLDER,
@@ -263,4 +271,5 @@ RULES: tuple[Rule, ...] = (
     PLACEMENT_UNKNOWN,
     ACCOUNT_UNUSABLE,
     MANAGER_CHANGED,
+    UNREADABLE_FOR_ACCOUNT,
 )

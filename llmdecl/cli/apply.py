@@ -50,12 +50,13 @@ def command(spec: Path | None, *, yes: bool, where: Folders) -> int:
 
 def _compiled(spec: Path | None, where: Folders) -> "tuple[Hands, Content, Spec, ChangeSet]":
     from llmdecl.activate.hands import check_folders
-    from llmdecl.cli.lifecycle import changes_to, content_of
+    from llmdecl.cli.lifecycle import changes_to, content_of, require_readable
 
     check_folders(where)
     stack = compile_stack(spec, where)
     require_plan(stack)
     content = content_of(stack)
+    require_readable(content, stack.spec)
     hands = _hands(where, content)
     return hands, content, stack.spec, changes_to(hands, content)[1]
 

@@ -9,7 +9,7 @@ import click
 
 from llmdecl.cli.rules import NO_SPEC
 from llmdecl.diagnostics import Diagnostic, Failure, has_errors
-from llmdecl.paths import Folders, folders
+from llmdecl.paths import Folders, folders, is_systems
 
 if TYPE_CHECKING:
     from llmdecl.compiler import Compiled
@@ -47,7 +47,8 @@ def folder_options(command: F) -> F:
         cache_dir: Path | None,
         **kwargs: Any,
     ) -> Any:
-        where = folders(state=state_dir, store=store_dir, cache=cache_dir)
+        system = is_systems(lambda: _wants_systemd(kwargs.get("spec")))
+        where = folders(state=state_dir, store=store_dir, cache=cache_dir, system=system)
         return command(*args, where=where, **kwargs)
 
     wrapped: Any = with_folders
@@ -61,6 +62,22 @@ def folder_options(command: F) -> F:
         )
         wrapped = option(wrapped)
     return wrapped  # type: ignore[no-any-return]  # click's decorators keep the callable's kind
+
+
+def _wants_systemd(spec: Path | None) -> bool:
+    """Whether a spec, or a saved plan, names the system's manager; false for what can't be read,
+    which is said later."""
+    import json
+    import tomllib
+
+    try:
+        path = find_spec(spec)
+        text = path.read_text("utf-8")
+        data: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        manager = data.get("manager") or data.get("plan", {}).get("manager")
+        return (manager if isinstance(manager, str) else manager["kind"]) == "systemd"
+    except (Failure, OSError, ValueError, AttributeError, KeyError, TypeError):
+        return False
 
 
 def find_spec(spec: Path | None) -> Path:

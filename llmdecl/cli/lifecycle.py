@@ -53,6 +53,14 @@ def content_of(stack: "Stack") -> "Content":
     )
 
 
+def require_readable(content: "Content", spec: "Spec") -> None:
+    """A Failure when the system's models could not read files of this machine."""
+    from llmdecl.activate.reach import require_reachable
+
+    if content.plan.manager == "systemd":
+        require_reachable(spec, Path(content.origin).parent)
+
+
 def changes_to(hands: "Hands", content: "Content") -> "tuple[Generation | None, ChangeSet]":
     """The generation in force, and what it takes to get from there to `content`."""
     from llmdecl.activate.diff import diff

@@ -56,7 +56,7 @@ def command(
     from llmdecl.activate.hands import check_folders, hands_for
     from llmdecl.activate.saved import save
     from llmdecl.cli.building import unbuilt
-    from llmdecl.cli.lifecycle import changes_to, content_of
+    from llmdecl.cli.lifecycle import changes_to, content_of, require_readable
     from llmdecl.cli.verifying_plan import verified
     from llmdecl.cli.views.build import builds_of, show_unbuilt
     from llmdecl.cli.views.changes import show_plan, show_plan_json
@@ -68,6 +68,8 @@ def command(
     stack = compile_stack(spec, where, facts_file=facts_file)
     require_plan(stack)
     content = content_of(stack)
+    if facts_file is None:
+        require_readable(content, stack.spec)
     current, changes = changes_to(hands_for(where, manager=content.plan.manager), content)
     if out is not None:
         save(out, content, changes, base=current, stack=where.stack)

@@ -59,9 +59,13 @@ class Machine:
         rig.run("chmod", "-R", "a+rX", "/srv/rig")
         for unit in ("systemd-journald", "dbus", "polkit"):
             rig.run("systemctl", "start", unit)
+        self.prepare()
         self.spec = spec.replace("{port}", str(port))
         self.write(self.spec)
         self.verb("lock")
+
+    def prepare(self):
+        """What else it takes."""
 
     def write(self, text):
         self.rig.write("/srv/stack/llmdecl.toml", text)

@@ -1,0 +1,77 @@
+"""Whether the account of the system's stack can read what a spec names on this machine."""
+
+import os
+import pwd
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from llmdecl.activate.rules import UNREADABLE_FOR_ACCOUNT
+from llmdecl.diagnostics import Diagnostic, Failure
+from llmdecl.emit.systemd import names
+from llmdecl.sources.reference import FileReference, parse_reference
+from llmdecl.spec.address import address
+from llmdecl.spec.schema import PathEngine, Spec
+from llmdecl.store.wanted import wanted
+
+HOMES = ("/home", "/root", "/run/user")
+"""What `ProtectHome=yes` hides."""
+
+
+def require_reachable(spec: Spec, base: Path) -> None:
+    """A Failure that names what keeps the account from weights and engines of this machine."""
+    if problems := tuple(unreachable(spec, base)):
+        raise Failure(*problems)
+
+
+def unreachable(spec: Spec, base: Path) -> Iterator[Diagnostic]:
+    """One problem a file. What is not there, or can't be looked at, is for others to say."""
+    for where, path in _files(spec, base):
+        try:
+            real = path.resolve(strict=True)
+            closed = closed_to(real, *_account())
+        except OSError:
+            continue
+        home = next((home for home in HOMES if real.is_relative_to(home)), None)
+        if home is not None:
+            summary = f"models see nothing of `{home}`, and `{real}` is there"
+            yield UNREADABLE_FOR_ACCOUNT.at(where, summary)
+        elif closed is not None:
+            what = "enter" if closed.is_dir() else "read"
+            summary = f"the account `{names.ACCOUNT}` can't {what} `{closed}`"
+            notes = [f"its mode is {stat.filemode(closed.stat().st_mode)}"]
+            yield UNREADABLE_FOR_ACCOUNT.at(where, summary, notes=notes)
+
+
+def _files(spec: Spec, base: Path) -> Iterator[tuple[str, Path]]:
+    """Of a pattern the folder alone."""
+    for source in wanted(spec).sources:
+        reference = parse_reference(source.source)
+        if isinstance(reference, FileReference):
+            path = base / reference.path
+            yield source.address, path.parent if "*" in path.name else path
+    for name, engine in sorted(spec.engines.items()):
+        if isinstance(engine, PathEngine):
+            yield address("engines", name, "path"), base / engine.path
+
+
+def _account() -> tuple[int | None, frozenset[int]]:
+    """Its user and groups; nobody, before it is made."""
+    try:
+        user = pwd.getpwnam(names.ACCOUNT)
+    except KeyError:
+        return None, frozenset()
+    return user.pw_uid, frozenset(os.getgrouplist(names.ACCOUNT, user.pw_gid))
+
+
+def closed_to(path: Path, uid: int | None, gids: Iterable[int]) -> Path | None:
+    """The first folder on the way to `path`, links followed, that this user may not enter, or the
+    file that it may not read. Raises OSError."""
+    real = path.resolve(strict=True)
+    for each in (*reversed(real.parents), real):
+        status = each.stat()
+        wanted_bits = 0o1 if each != real or each.is_dir() else 0o4
+        shift = 6 if status.st_uid == uid else 3 if status.st_gid in gids else 0
+        if not status.st_mode >> shift & wanted_bits:
+            return each
+    return None

@@ -1,0 +1,81 @@
+"""What the account of the system's stack can read."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from llmdecl.activate import reach
+from llmdecl.activate.reach import closed_to, unreachable
+from llmdecl.spec.load import load_spec
+
+SPEC = """\
+version = 1
+[engines.llama]
+kind = "llama.cpp"
+provider = "path"
+path = "bin/llama-server"
+[models.one]
+source = "file:private/one.gguf"
+[endpoints.main]
+listen = "127.0.0.1:8080"
+[manager]
+kind = "systemd"
+"""
+
+
+@pytest.fixture
+def stack(monkeypatch):
+    """A spec, an engine and weights, all open; pytest's own folders are closed to others."""
+    monkeypatch.setattr(reach, "_account", lambda: (None, frozenset()))
+    monkeypatch.setattr(reach, "HOMES", ())
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name).resolve()
+        folder.chmod(0o755)
+        for each in ("bin/llama-server", "private/one.gguf"):
+            path = folder / each
+            path.parent.mkdir()
+            path.parent.chmod(0o755)
+            path.touch()
+            path.chmod(0o644)
+        (folder / "llmdecl.toml").write_text(SPEC)
+        yield folder, load_spec(folder / "llmdecl.toml").spec
+
+
+def test_a_closed_folder_is_named(stack):
+    """With the key that leads there; nothing is said of what is open, or is not there."""
+    folder, spec = stack
+    assert [] == list(unreachable(spec, folder))
+    (folder / "private").chmod(0o700)
+    (found,) = unreachable(spec, folder)
+    assert ("LD632", "models.one.source") == (found.code, found.address)
+    assert f"`{folder}/private`" in found.summary
+    (folder / "private").chmod(0o755)
+    (folder / "private/one.gguf").chmod(0o600)
+    (found,) = unreachable(spec, folder)
+    assert "can't read" in found.summary
+    (folder / "private/one.gguf").unlink()
+    assert [] == list(unreachable(spec, folder))
+
+
+def test_homes_are_hidden(stack, monkeypatch):
+    """Whatever their mode, units don't see them."""
+    folder, spec = stack
+    monkeypatch.setattr(reach, "HOMES", (str(folder),))
+    assert {"engines.llama.path", "models.one.source"} == {
+        each.address for each in unreachable(spec, folder)
+    }
+
+
+def test_owner_and_group_have_bits_of_their_own(stack):
+    """As the kernel looks at them: the owner's bits for the owner, whatever the others may."""
+    folder, _ = stack
+    file = folder / "private/one.gguf"
+    file.chmod(0o440)
+    status = file.stat()
+    assert file == closed_to(file, None, ())
+    assert closed_to(file, status.st_uid, ()) is None
+    assert closed_to(file, None, {status.st_gid}) is None
+    file.chmod(0o004)
+    assert file == closed_to(file, os.getuid(), ())
