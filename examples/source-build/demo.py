@@ -85,7 +85,6 @@ def story(port: int, builds: list[str]) -> None:
     llmdecl("status")
     tell("The recipe, for those who build without llmdecl")
     llmdecl("compile", "-o", "artefacts")
-    print("\n".join(sorted(str(path) for path in (STACK / "artefacts" / "engines").rglob("*.*"))))
 
 
 def main(builds: list[str]) -> int:
