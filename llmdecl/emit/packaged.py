@@ -142,16 +142,18 @@ def _filled(text: str, machine: Machine, *, user: bool) -> str:
 
 
 def _fetch(fetch: Fetch, machine: Machine, *, user: bool) -> Iterator[Artefact]:
-    """Spec and lock, and what is the machine's of the unit that brings weights: another lock
-    restarts it."""
+    """Spec and lock, and what is the machine's of the unit that brings weights.
+
+    Another lock restarts it, and a switch waits for whatever it starts: `exec` is started at once.
+    """
     folder = f"etc/{STACK}"
     yield Artefact(path=f"{folder}/llmdecl.json", text=fetch.spec)
     yield Artefact(path=f"{folder}/llmdecl.lock", text=fetch.lock)
     digest = hashlib.sha256(fetch.weights.encode()).hexdigest()
-    text = section("Unit", [("X-Restart-Triggers", digest)])
+    service = [("Type", "exec")]
     if machine.environment_file is not None:
-        path = machine.environment_file.replace("%", "%%")
-        text += "\n" + section("Service", [("EnvironmentFile", path)])
+        service.append(("EnvironmentFile", machine.environment_file.replace("%", "%%")))
+    text = section("Unit", [("X-Restart-Triggers", digest)]) + "\n" + section("Service", service)
     yield Artefact(path=f"{_units(user=user)}/{names.FETCH}.d/lock.conf", text=text)
 
 

@@ -12,6 +12,7 @@ from llmdecl.spec.schema import Spec
 from llmdecl.store.model import Lock
 from llmdecl.values import from_json
 from tests.nix.stacks import PREFIX, edited, lock, settings
+from tests.systemd.switching import decide
 
 MACHINE = ("--program", "/nix/store/x/bin/llmdecl", "--state", "/var/lib/llmdecl")
 MACHINE = (*MACHINE, "--store", "/var/lib/llmdecl/store")
@@ -146,13 +147,25 @@ def test_fetch_and_account(compiled):
 
 def test_another_lock_fetches_again(compiled):
     """What restarts the unit that fetches is what is pinned, not what a model is asked to be."""
-    path = f"{UNITS}/llmdecl-fetch.service.d/lock.conf"
     before = compiled(settings(), "--fetch")
-    assert before[path] == compiled(edited(settings(), model="big", ctx_size=512), "--fetch")[path]
+    after = compiled(edited(settings(), model="big", ctx_size=512), "--fetch")
+    assert "llmdecl-fetch.service" not in switched(before, after).start
     pins = lock()
     pins["weights"]["file:/models/llama.gguf"]["files"][0]["sha256"] = "7" * 64
     pins["weights"]["file:/models/llama.gguf"]["digest"] = "7" * 64
-    assert before[path] != compiled(settings(), "--fetch", pins=pins)[path]
+    after = compiled(settings(), "--fetch", pins=pins)
+    assert switched(before, after).start == {"llmdecl-fetch.service", "llmdecl.target"}
+    # which a switch waits for only until it is started
+    assert "Type=exec" in after[f"{UNITS}/llmdecl-fetch.service.d/lock.conf"]
+
+
+def switched(before, after):
+    """What a switch of NixOS does between two packages with everything running."""
+    old, new = (
+        {path.removeprefix(f"{UNITS}/"): text for path, text in files.items() if UNITS in path}
+        for files in (before, after)
+    )
+    return decide(old, new, {name for name in old if "/" not in name})
 
 
 def test_for_a_user(compiled):

@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parents[2]
 UNITS = "lib/systemd/system/"
 PROGRAM = "/srv/bin/llmdecl"
 COMPILE = ("--target", "nixos", "--program", PROGRAM, "--state", "/var/lib/llmdecl")
-COMPILE = (*COMPILE, "--store", "/var/lib/llmdecl/store", "--output", "/srv/rig/out")
+COMPILE = (*COMPILE, "--store", "/var/lib/llmdecl/store", "--output", "/srv/rig/out", "--fetch")
 
 PLACES = {
     UNITS: "/etc/systemd/system/",
@@ -208,6 +208,17 @@ def _busy(nixos, model):
     words = ("curl", "-sS", "--max-time", "5", "--unix-socket", path, "http://model/slots")
     said = nixos.rig.run(*words, check=False).stdout
     return '"is_processing":true' in said.replace(" ", "")
+
+
+def test_what_fetches_runs_beside(nixos):
+    """The unit that brings weights ends well on a machine where nothing was ever applied; nobody
+    waited for it, and no later switch started it again."""
+    words = ("show", "-p", "SubState", "-p", "Result", "-p", "NRestarts", "llmdecl-fetch.service")
+    nixos.rig.until(lambda: "exited" in nixos.rig.run("systemctl", *words).stdout)
+    said = nixos.rig.run("systemctl", *words).stdout.split()
+    assert sorted(said) == ["NRestarts=0", "Result=success", "SubState=exited"]
+    links = nixos.rig.run("find", "/var/lib/llmdecl/store/weights", "-name", "model.gguf").stdout
+    assert len(links.split()) == 1
 
 
 def test_a_model_that_goes_is_stopped(nixos):
