@@ -37,9 +37,19 @@
         description = "A NixOS machine with one GPU and its local models";
       };
 
-      checks = forAllSystems (system: _pkgs: {
-        package = self.packages.${system}.llmdecl;
-      });
+      checks = forAllSystems (
+        system: pkgs:
+        {
+          package = self.packages.${system}.llmdecl;
+        }
+        # a virtual machine, where there is what runs one
+        // lib.optionalAttrs (pkgs ? testers) {
+          nixos = import ./tests/nix/vm {
+            inherit pkgs;
+            module = self.nixosModules.default;
+          };
+        }
+      );
 
       devShells = forAllSystems (system: pkgs: {
         default = pkgs.mkShell {

@@ -258,3 +258,20 @@ def test_home_manager(modules):
     router = files["lib/systemd/user/llmdecl-router.service"]
     assert "X-SwitchMethod=reload\n" in router
     assert "--measured /home/me/.local/state/llmdecl/measured" in router
+
+
+def test_the_machine_of_the_vm(nix, tmp_path, llama_server, smollm2):
+    """What `nix flake check` runs in a virtual machine compiles, with a lock made in its build."""
+    (tmp_path / "smollm2.gguf").symlink_to(smollm2)
+    (tmp_path / "node.nix").write_text(
+        f'import {TOP}/tests/nix/vm/node.nix {{ model = "{tmp_path}"; }}'
+    )
+    engine = tmp_path / "llama-server"
+    engine.write_text(f'#!/bin/sh\nexec {llama_server} "$@"\n')
+    engine.chmod(0o755)
+    built = f"{evaluation(tmp_path / 'node.nix', engine=engine)}.services.llmdecl.compiled"
+    done = nix.run("nix-build", "--no-out-link", "--expr", built)
+    assert done.returncode == 0, done.stderr
+    units = {path.name for path in Path(done.stdout.strip()).rglob("*.service")}
+    models = {f"llmdecl-model-{name}.service" for name in ("first", "second")}
+    assert units == {*models, "llmdecl-router.service"}

@@ -8,6 +8,7 @@ let
     functionArgs = f: f.__functionArgs or (builtins.functionArgs f);
 
     optionals = condition: list: if condition then list else [ ];
+    optionalAttrs = condition: set: if condition then set else { };
     optionalString = condition: text: if condition then text else "";
     concatStringsSep = builtins.concatStringsSep;
     concatMapStringsSep = separator: f: list: concatStringsSep separator (map f list);
