@@ -34,10 +34,12 @@ def command(spec: Path | None, *, yes: bool, where: Folders) -> int:
     startup model, and every model that was restarted, has answered a request.
     """
     from llmdecl.activate.exclusive import exclusive
+    from llmdecl.activate.hands import check_folders
     from llmdecl.activate.saved import is_saved_plan
     from llmdecl.cli.views.changes import show_changes
 
     saved = spec is not None and spec.is_file() and is_saved_plan(spec)
+    check_folders(where)
     with exclusive(where.state, "apply"):
         hands, content, valid, changes = (
             _saved(spec, where) if saved and spec else _compiled(spec, where)
@@ -49,10 +51,8 @@ def command(spec: Path | None, *, yes: bool, where: Folders) -> int:
 
 
 def _compiled(spec: Path | None, where: Folders) -> "tuple[Hands, Content, Spec, ChangeSet]":
-    from llmdecl.activate.hands import check_folders
     from llmdecl.cli.lifecycle import changes_to, content_of, require_readable
 
-    check_folders(where)
     stack = compile_stack(spec, where)
     require_plan(stack)
     content = content_of(stack)

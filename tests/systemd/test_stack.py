@@ -10,11 +10,9 @@ import pytest
 
 HERE = Path(__file__).resolve().parents[2]
 STATE = "/var/lib/llmdecl"
-FOLDERS = (
-    f"LLMDECL_STATE_DIR={STATE}",
-    f"LLMDECL_STORE_DIR={STATE}/store",
-    "LLMDECL_CACHE_DIR=/var/cache/llmdecl-cli",
-)
+FOLDERS = ("HOME=/srv/root",)
+"""Root's own, without a stack from elsewhere: so the system's are taken."""
+
 SPEC = """\
 version = 1
 

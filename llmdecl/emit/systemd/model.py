@@ -26,7 +26,21 @@ NVIDIA_NODE = "/dev/nvidia-uvm"
 CACHES = ("CUDA_CACHE_PATH", "MESA_SHADER_CACHE_DIR", "XDG_CACHE_HOME")
 """Where drivers keep the kernels and shaders that they compile: else every start does it anew."""
 
-RESOURCE_FLAGS = frozenset({"--numa", "--cpu-mask", "--cpu-range", "--prio"})
+PRIORITY_FLAGS = frozenset({"--prio", "--prio-batch"})
+AFFINITY_FLAGS = frozenset(
+    {
+        "--cpu-mask",
+        "--cpu-range",
+        "--cpu-mask-batch",
+        "--cpu-range-batch",
+        "-C",
+        "-Cr",
+        "-Cb",
+        "-Crb",
+    }
+)
+RESOURCE_FLAGS = PRIORITY_FLAGS | AFFINITY_FLAGS | {"--numa"}
+"""What binds threads and memory, or ranks them: calls that are otherwise refused."""
 
 
 def service(model: ModelPlan, plan: Plan, mode: Mode) -> str:
@@ -88,8 +102,7 @@ def _service(model: ModelPlan, plan: Plan, mode: Mode) -> Iterator[Directive]:
     yield "MemoryMax", str(memory_max(model))
     yield "OOMPolicy", "stop"
     flags = {setting.flag for setting in model.settings}
-    if any(map(_locks_memory, model.settings)):
-        yield "LimitMEMLOCK", "infinity"
+    yield from _limits(model, flags)
     yield from sandbox.closed(mode)
     yield from sandbox.users(mode, private=not own)
     yield from sandbox.network(reaches="rpc" in own)
@@ -116,6 +129,14 @@ def memory_max(model: ModelPlan) -> int:
     """Bytes of `MemoryMax=`: mapped weights are charged to whoever reads them first."""
     planned = sum(part.bytes for part in model.memory if part.pool == "host")
     return int(planned * MEMORY_SHARE) + MEMORY_EXTRA_BYTES
+
+
+def _limits(model: ModelPlan, flags: set[str]) -> Iterator[Directive]:
+    """What a service may not do by default and some flags ask for."""
+    if any(map(_locks_memory, model.settings)):
+        yield "LimitMEMLOCK", "infinity"
+    if flags & PRIORITY_FLAGS:
+        yield "LimitNICE", "-20"
 
 
 def _locks_memory(setting: Setting) -> bool:
