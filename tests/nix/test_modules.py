@@ -2,17 +2,28 @@
 
 import copy
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from llmdecl.compiler import compile_spec
 from llmdecl.facts.hardware.cpu import detect_cpu
+from llmdecl.facts.pinned import pinned
+from llmdecl.spec.schema import Spec
+from llmdecl.store.model import Lock
+from llmdecl.values import from_json
 from tests.nix.stacks import edited, lock, settings
 
 TOP = Path(__file__).resolve().parents[2]
 EVALUATE = TOP / "tests/nix/module-system/evaluate.nix"
 UNITS = "lib/systemd/system"
+FOLDERS = {
+    "/var/lib/llmdecl/store": "@STORE@",
+    "/var/lib/llmdecl": "@STATE@",
+    "/etc/llmdecl/stack": "@SPEC@",
+}
 
 
 def evaluation(configuration, module="nixos", engine="/bin/false"):
@@ -80,6 +91,21 @@ def test_units_come_out(modules):
     assert "ExecStart=/" in files[f"{UNITS}/llmdecl-router.service"]
     assert "/bin/llmdecl router" in files[f"{UNITS}/llmdecl-router.service"]
     assert not any("llmdecl-stack" in text for text in files.values())
+
+
+def test_units_are_the_emitters(modules):
+    """But for paths of this machine, every unit is what `llmdecl apply` would install."""
+    files = modules.build(wishes())
+    spec = Spec.model_validate_json(json.dumps(settings()))
+    facts, pins, _ = pinned(spec, from_json(json.dumps(lock()), Lock))
+    plain = {each.path: each.text for each in compile_spec(spec, facts, pins).artefacts}
+    units = {path.removeprefix("systemd/") for path in plain if path.startswith("systemd/")}
+    assert len(units) == 7
+    for name in units:
+        text = re.sub(r"/\S+/bin/llmdecl\b", "@LLMDECL@", files[f"{UNITS}/{name}"])
+        for folder, stand_in in FOLDERS.items():
+            text = text.replace(folder, stand_in)
+        assert text == plain[f"systemd/{name}"]
 
 
 def test_what_the_system_gets(modules):
