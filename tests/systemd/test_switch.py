@@ -185,7 +185,7 @@ def test_an_edit_restarts_that_model_alone_and_drained(nixos):
     spec = nixos.edited("two", ctx_size=768)
     files = nixos.build(spec)
     answers = []
-    talk = threading.Thread(target=lambda: answers.append(nixos.ask("two", tokens=60)))
+    talk = threading.Thread(target=lambda: answers.append(nixos.ask("two", tokens=30)))
     talk.start()
     nixos.rig.until(lambda: _busy(nixos, "two"))
     actions = nixos.activate(spec, files)
@@ -194,7 +194,7 @@ def test_an_edit_restarts_that_model_alone_and_drained(nixos):
     assert actions.start == {"llmdecl.target"}
     assert not actions.stop | actions.restart
     talk.join()
-    assert answers[0]["usage"]["completion_tokens"] == 60
+    assert answers[0]["usage"]["completion_tokens"] == 30
     nixos.rig.until(lambda: nixos.pids()["model-two"] not in ("0", before["model-two"]))
     after = nixos.pids()
     assert {name for name in before if before[name] != after[name]} == {"model-two"}
