@@ -12,11 +12,12 @@ from pathlib import PurePosixPath
 from llmdecl.emit.artefact import Artefact, ArtefactSet
 from llmdecl.emit.dialects.systemd import escape_path, section
 from llmdecl.emit.systemd import names
-from llmdecl.emit.systemd.mode import OUR_PROGRAM, SPEC, STATE, STORE, SYSTEM, USER
+from llmdecl.emit.systemd.mode import OUR_PROGRAM, PROXY, SPEC, STATE, STORE, SYSTEM, USER
 
 STACK = "llmdecl/stack"
 """Below `/etc`: spec and lock, for `llmdecl fetch`."""
 PROBLEMS = "etc/llmdecl/problems.txt"
+NIXOS_PROXY = "/run/current-system/systemd/lib/systemd/systemd-socket-proxyd"
 PATH = "/run/current-system/sw/bin:/usr/bin:/bin"
 """Where the router finds `journalctl`: packaged units get no PATH of NixOS'. Another unit of the
 router restarts it at once, instead of stopping it before the activation and starting it after."""
@@ -133,6 +134,7 @@ def _filled(text: str, machine: Machine, *, user: bool) -> str:
         (STATE, escape_path(machine.state)),
         (STORE, escape_path(machine.store)),
         (SPEC, spec),
+        (PROXY, NIXOS_PROXY),
         (f"\nUser={names.ACCOUNT}\n", f"\nUser={machine.user}\n"),
         (f"\nGroup={names.ACCOUNT}\n", f"\nGroup={machine.group}\n"),
         (f"\n{own}\n", f"\nStateDirectory={relative}/measured\n"),
