@@ -243,6 +243,22 @@ def test_the_router_takes_systemds_sockets(machine):
     assert model == machine.pid("model-one")
 
 
+def test_idle_models_are_unloaded_and_models_make_room(machine):
+    """After its `ttl` a unit ends; where memory is for one of two, the other one swaps in."""
+    machine.apply('ttl = "10m"', 'ttl = "1s"')
+    machine.ask("one")
+    machine.rig.until(lambda: machine.pid("model-one") == "0")
+    machine.apply('ttl = "1s"', 'ttl = "10m"')
+    machine.apply('ram = "4GiB"', 'ram = "1300MiB"')
+    machine.ask("one")
+    assert machine.pid("model-one") != "0"
+    machine.ask("two")
+    assert ("0", True) == (machine.pid("model-one"), machine.pid("model-two") != "0")
+    machine.ask("one")
+    assert (True, "0") == (machine.pid("model-one") != "0", machine.pid("model-two"))
+    machine.apply('ram = "1300MiB"', 'ram = "4GiB"')
+
+
 def test_back_and_down(machine):
     """Rollback restores the generation before; down leaves nothing running and no unit."""
     machine.apply("[models.one]\n", "[models.one]\nctx-size = 256\n")
