@@ -72,11 +72,13 @@ def _wants_systemd(spec: Path | None) -> bool:
 
     try:
         path = find_spec(spec)
+        if not path.is_file():  # what comes through a pipe can be read only once
+            return False
         text = path.read_text("utf-8")
         data: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
         manager = data.get("manager") or data.get("plan", {}).get("manager")
         return (manager if isinstance(manager, str) else manager["kind"]) == "systemd"
-    except (Failure, OSError, ValueError, AttributeError, KeyError, TypeError):
+    except (Failure, OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return False
 
 
