@@ -20,9 +20,9 @@ $(STAMP): pyproject.toml tests/real-parts.txt
 	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/real-parts.txt
 	@touch $@
 
-test-tools: ## install what tests ask beside Python (Debian's nix-bin without its daemon; systemd, dbus, polkit; as root)
-	command -v nix-hash >/dev/null && test -x /lib/systemd/systemd -a -e /usr/lib/systemd/user/dbus.socket && command -v pkcheck && command -v curl || \
-	  { apt-get update -qq && apt-get install -qq --yes --no-install-recommends nix-bin systemd dbus dbus-user-session libpam-systemd polkitd curl; }
+test-tools: ## install what tests ask beside Python (Debian's nix-bin without its daemon; systemd, dbus, polkit, shellcheck; as root)
+	command -v nix-hash >/dev/null && test -x /lib/systemd/systemd -a -e /usr/lib/systemd/user/dbus.socket && command -v pkcheck && command -v curl && command -v shellcheck || \
+	  { apt-get update -qq && apt-get install -qq --yes --no-install-recommends nix-bin systemd dbus dbus-user-session libpam-systemd polkitd curl shellcheck; }
 
 nix-tools: test-tools ## the same, under its former name
 

@@ -29,7 +29,7 @@ def unreachable(spec: Spec, base: Path) -> Iterator[Diagnostic]:
     for where, path in _files(spec, base):
         try:
             real = path.resolve(strict=True)
-            closed = closed_to(real, *_account())
+            closed = closed_to(real, *account())
         except OSError:
             continue
         home = next((home for home in HOMES if real.is_relative_to(home)), None)
@@ -55,7 +55,7 @@ def _files(spec: Spec, base: Path) -> Iterator[tuple[str, Path]]:
             yield address("engines", name, "path"), base / engine.path
 
 
-def _account() -> tuple[int | None, frozenset[int]]:
+def account() -> tuple[int | None, frozenset[int]]:
     """Its user and groups; nobody, before it is made."""
     try:
         user = pwd.getpwnam(names.ACCOUNT)

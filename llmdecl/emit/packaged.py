@@ -76,7 +76,7 @@ def failing(problems: str, *, user: bool) -> ArtefactSet:
     text = "[Unit]\nDescription=llmdecl: router\nPartOf=llmdecl.target\n\n[Service]\nType=exec\n"
     folder = mode.settings
     text += f"ExecStart=/bin/sh -c 'cat {folder}/problems.txt >&2; exit 1'\n"
-    target = "[Unit]\nDescription=llmdecl: local models\nWants=llmdecl-router.service\n"
+    target = f"[Unit]\nDescription=llmdecl: local models\nWants={names.ROUTER}\n"
     units = _units(user=user)
     return (
         Artefact(path=PROBLEMS, text=problems),

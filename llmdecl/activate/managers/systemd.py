@@ -4,9 +4,7 @@ What is measured of it stands in `reference/systemd.md`. The texts of units come
 generation; what stands there for the machine (`@LLMDECL@`, `@STATE@`, `@STORE@`) is filled in here.
 """
 
-import grp
 import os
-import pwd
 import re
 import shutil
 import subprocess
@@ -20,6 +18,7 @@ from llmdecl.activate.live import MODEL_PROGRAM, ROUTER_PROGRAM, LiveManager, Li
 from llmdecl.activate.logs import JournalLog
 from llmdecl.activate.managers.manager import Log, Reread
 from llmdecl.activate.managers.supervisord import interpreter
+from llmdecl.activate.reach import account, closed_to
 from llmdecl.activate.rules import (
     ACCOUNT_UNUSABLE,
     MANAGER_REFUSED,
@@ -40,7 +39,6 @@ RIGHTS = "49-llmdecl.rules"
 """polkit reads rules in the order of their names; the first that answers decides."""
 
 _DIGEST = re.compile(r"printf ([0-9a-f]{64}) > ")
-MODEL_UNIT = "llmdecl-model-"
 
 ENDED = ("inactive", "failed", "unknown", "")
 """States without a process."""
@@ -149,7 +147,9 @@ class Systemd:
             raise Failure(
                 ACCOUNT_UNUSABLE.at("manager.kind", summary, notes=["`systemd-user` is your own"])
             )
-        if not self.place.words and (closed := closed_to_others(interpreter())) is not None:
+        if self.place.words:
+            return
+        if (closed := closed_to(interpreter(), *account())) is not None:
             summary = f"the account `{names.ACCOUNT}` can't run `{interpreter()}`"
             note = f"`{closed}` lets nobody else in; install llmdecl outside of homes"
             raise Failure(ACCOUNT_UNUSABLE.at("manager.kind", summary, notes=[note]))
@@ -180,8 +180,7 @@ class Systemd:
         self.folders.state.chmod(0o711)
         measured = self.folders.state / "measured"
         measured.mkdir(exist_ok=True)
-        account = pwd.getpwnam(names.ACCOUNT)
-        os.chown(measured, account.pw_uid, grp.getgrnam(names.ACCOUNT).gr_gid)
+        shutil.chown(measured, names.ACCOUNT, names.ACCOUNT)
 
     def reread(self) -> Reread:
         """Install what differs, remove what is ours and no longer wanted; one `daemon-reload`.
@@ -216,15 +215,16 @@ class Systemd:
         """Sockets and proxies as they are now. A model's socket can't be started beside its proxy,
         and nothing but the target starts it."""
         other = [name for name in before if before[name] != wanted.get(name)]
-        own = {names.socket_of_model(name): names.proxy_of(name) for name in _models(other)}
-        gone = [name for name in other if name not in wanted and is_proxy(name)]
-        stopped = [own[name] for name in other if name in own]
+        models = [model for name in other if (model := names.model_of_socket(name)) is not None]
+        stopped = [names.proxy_of(model) for model in models]
+        gone = [name for name in other if name not in wanted and names.is_proxy(name)]
         self._stop_sockets(other)
         if stopped or gone:
             self._systemctl("stop", "--", *stopped, *gone, check=False)
-        if proxies := [n for n in other if is_proxy(n) and n in wanted and n not in stopped]:
+        proxies = [name for name in other if names.is_proxy(name) and name in wanted]
+        if proxies := [name for name in proxies if name not in stopped]:
             self._systemctl("try-restart", "--", *proxies, check=False)
-        if fresh := [n for n in wanted if n.startswith(MODEL_UNIT) and n.endswith(".socket")]:
+        if fresh := [name for name in wanted if names.model_of_socket(name) is not None]:
             self._systemctl("start", "--", *fresh)
 
     def _stop_sockets(self, units: Iterable[str]) -> None:
@@ -389,20 +389,6 @@ def is_program(unit: str) -> bool:
     return unit == names.ROUTER or names.is_model(unit)
 
 
-def is_proxy(unit: str) -> bool:
-    """Whether a unit stands before a model."""
-    return unit.startswith("llmdecl-proxy-") and unit.endswith(".service")
-
-
-def _models(units: Iterable[str]) -> list[str]:
-    """Of whom sockets of models among `units` are."""
-    return [
-        unit.removeprefix(MODEL_UNIT).removesuffix(".socket")
-        for unit in units
-        if unit.startswith(MODEL_UNIT) and unit.endswith(".socket")
-    ]
-
-
 def proxy_program() -> Path:
     """Where systemd's proxy is: distributions agree on no folder."""
     places = (
@@ -412,15 +398,6 @@ def proxy_program() -> Path:
     )
     found = (place / "systemd-socket-proxyd" for place in places)
     return next((each for each in found if each.exists()), places[0] / "systemd-socket-proxyd")
-
-
-def closed_to_others(path: Path) -> Path | None:
-    """The first folder on the way to `path`, links followed, that others may not enter."""
-    real = path.resolve()
-    for folder in reversed(real.parents):
-        if not folder.stat().st_mode & 0o001:
-            return folder
-    return None
 
 
 def _put(path: Path, text: str) -> None:

@@ -36,6 +36,17 @@ def proxy_of(name: str) -> str:
     return f"llmdecl-proxy-{name}.service"
 
 
+def model_of_socket(unit: str) -> str | None:
+    """The inverse of `socket_of_model`; `None` for another unit."""
+    name = unit.removeprefix("llmdecl-model-")
+    return name.removesuffix(".socket") if name != unit and name.endswith(".socket") else None
+
+
+def is_proxy(unit: str) -> bool:
+    """Whether a unit stands before a model."""
+    return unit.startswith("llmdecl-proxy-") and unit.endswith(".service")
+
+
 def runtime_folder(name: str) -> str:
     """Below `/run`: a model's own, emptied between runs. Nobody owns the parent, whose owner would
     take every model's socket along when it stops."""
