@@ -10,6 +10,7 @@ from llmdecl.facts.engine import list_devices, probe_engine
 from llmdecl.facts.gguf import read_gguf
 from llmdecl.facts.hardware import look
 from llmdecl.facts.hub_others import known_others
+from llmdecl.facts.locked import locked_engine_facts, locked_weights_facts
 from llmdecl.facts.measured import read_measured
 from llmdecl.facts.model import EngineFacts, Facts, Presence, WeightsFacts
 from llmdecl.facts.siblings import others_beside
@@ -63,7 +64,7 @@ def _engine(
         return None, ()
     word = engine_executable(locked)
     path = folders.store / word.text.lstrip("/") if word.root else Path(word.text)
-    facts = _from_lock(locked, f"{word.root or ''}{word.text}", present=path.is_file())
+    facts = locked_engine_facts(locked, f"{word.root or ''}{word.text}", present=path.is_file())
     if not facts.present:
         return facts, ()
     devices, problems = list_devices(path, address=want.address, cache=folders.cache)
@@ -83,7 +84,7 @@ def _engine_at_path(
     found, problems = probe_engine(path, address=address, cache=folders.cache)
     if locked is None or locked.provider != engine.provider:
         return found, problems
-    facts = _from_lock(locked, str(path), present=found is not None)
+    facts = locked_engine_facts(locked, str(path), present=found is not None)
     facts = facts.replace(devices=found.devices if found else None)
     if found is None or _identity(found) == _identity(locked):
         return facts, problems
@@ -101,22 +102,6 @@ def _words(engine: EngineFacts | LockedEngine) -> str:
     return f"version {engine.version}, SHA-256 {engine.binary_sha256}"
 
 
-def _from_lock(locked: LockedEngine, executable: str, *, present: bool) -> EngineFacts:
-    return EngineFacts(
-        kind=locked.kind,
-        provider=locked.provider,
-        executable=executable,
-        binary_sha256=locked.binary_sha256,
-        version=locked.version,
-        build=locked.build,
-        commit=locked.commit,
-        flags=locked.flags,
-        cpu_features=locked.cpu_features,
-        backends=locked.backends,
-        present=present,
-    )
-
-
 def _weights(
     want: WantedSource, locked: LockedWeights | None, folders: Folders, base: Path
 ) -> tuple[WeightsFacts | None, tuple[Diagnostic, ...]]:
@@ -129,7 +114,9 @@ def _weights(
             path = named(reference, base, want.address)
         except Failure as failure:
             if locked is not None and failure.diagnostics[0].code == FILE_MISSING.code:
-                return _no_file(want, locked), ()  # what checks say of a pin that is not there
+                return locked_weights_facts(
+                    want.key, locked, Presence.MISSING
+                ), ()  # what checks say of a pin that is not there
             return None, failure.diagnostics
         if locked is None:
             facts, problems = _unlocked_file(want, path, folders)
@@ -155,19 +142,6 @@ def _weights(
     # what the store holds was verified when it came in; its size tells whether it is whole
     facts, problems = _locked_files(want, locked, [folders.store / name for name in names], None)
     return facts.replace(others=known_others(locked, folders.cache)), problems
-
-
-def _no_file(want: WantedSource, locked: LockedWeights) -> WeightsFacts:
-    """A pattern that nothing here matches."""
-    return WeightsFacts(
-        source=want.key,
-        presence=Presence.MISSING,
-        digest=locked.digest,
-        found_sha256=None,
-        size_bytes=sum(file.size_bytes for file in locked.files),
-        parts=len(locked.files),
-        gguf=locked.gguf,
-    )
 
 
 def _unlocked_file(
@@ -207,17 +181,8 @@ def _locked_files(
         presence, where = Presence.UNREADABLE, str(error.filename)
         summary = f"`{want.source}` can't be read: {error.strerror or error}"
         problems = (rules.GGUF_UNREADABLE.at(want.address, summary, notes=(where,)),)
-    facts = WeightsFacts(
-        source=want.key,
-        presence=presence,
-        digest=locked.digest,
-        found_sha256=sha256,
-        size_bytes=sum(file.size_bytes for file in locked.files),
-        parts=len(locked.files),
-        gguf=locked.gguf,
-        where=where,
-    )
-    return facts, problems
+    facts = locked_weights_facts(want.key, locked, presence)
+    return facts.replace(found_sha256=sha256, where=where), problems
 
 
 def _sizes(paths: list[Path], files: tuple[LockedFile, ...]) -> tuple[Presence, str | None]:

@@ -11,7 +11,8 @@ from llmdecl.diagnostics import Diagnostic
 from llmdecl.facts import rules
 from llmdecl.facts.declared import declared_devices
 from llmdecl.facts.engine import probe_engine
-from llmdecl.facts.model import CpuFacts, EngineFacts, Facts, HostFacts, Presence, WeightsFacts
+from llmdecl.facts.locked import locked_engine_facts, locked_weights_facts
+from llmdecl.facts.model import CpuFacts, EngineFacts, Facts, HostFacts, Presence
 from llmdecl.spec.schema import Host, PathEngine, Spec
 from llmdecl.store.layout import engine_executable
 from llmdecl.store.model import Lock, LockedEngine
@@ -44,15 +45,7 @@ def pinned(spec: Spec, lock: Lock) -> Pinned:
         if engine is not None and pins(want, engine):
             engines[want.name] = _engine(engine)
     weights = {
-        key: WeightsFacts(
-            source=key,
-            presence=Presence.PRESENT,
-            digest=pin.digest,
-            found_sha256=None,
-            size_bytes=sum(file.size_bytes for file in pin.files),
-            parts=len(pin.files),
-            gguf=pin.gguf,
-        )
+        key: locked_weights_facts(key, pin, Presence.PRESENT)
         for key in (source.key for source in wanted(spec).sources)
         if (pin := lock.weights.get(key)) is not None
     }
@@ -76,18 +69,7 @@ def _ask(want: WantedEngine, locked: dict[str, LockedEngine]) -> tuple[Diagnosti
 
 def _engine(pin: LockedEngine) -> EngineFacts:
     place = engine_executable(pin)
-    return EngineFacts(
-        kind=pin.kind,
-        provider=pin.provider,
-        executable=f"{place.root or ''}{place.text}",
-        binary_sha256=pin.binary_sha256,
-        version=pin.version,
-        build=pin.build,
-        commit=pin.commit,
-        flags=pin.flags,
-        cpu_features=pin.cpu_features,
-        backends=pin.backends,
-    )
+    return locked_engine_facts(pin, f"{place.root or ''}{place.text}", present=True)
 
 
 def _host(host: Host | None) -> tuple[HostFacts, tuple[Diagnostic, ...]]:
