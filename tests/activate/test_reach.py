@@ -28,7 +28,7 @@ kind = "systemd"
 @pytest.fixture
 def stack(monkeypatch):
     """A spec, an engine and weights, all open; pytest's own folders are closed to others."""
-    monkeypatch.setattr(reach, "_account", lambda: (None, frozenset()))
+    monkeypatch.setattr(reach, "account", lambda: (None, frozenset()))
     monkeypatch.setattr(reach, "HOMES", ())
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         folder = Path(name).resolve()
