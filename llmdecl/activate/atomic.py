@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from llmdecl.store.store import sync as sync_folder
+from llmdecl.store.durable import sync as sync_folder
 
 
 def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:

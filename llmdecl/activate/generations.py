@@ -20,9 +20,9 @@ from llmdecl.diagnostics import Failure
 from llmdecl.emit.artefact import ArtefactSet
 from llmdecl.facts.model import Facts
 from llmdecl.plan.model import Plan
+from llmdecl.store.durable import sync as sync_folder
 from llmdecl.store.lock import parse_lock
 from llmdecl.store.model import Lock
-from llmdecl.store.store import sync as sync_folder
 from llmdecl.values import Value, from_json, to_json
 
 KEPT = 20

@@ -17,7 +17,7 @@ from llmdecl.engines.llama_cpp.recipe import BuildRecipe
 from llmdecl.engines.llama_cpp.reproducible import BUILD_DIR, SOURCE_DIR, cmake_options, flags
 from llmdecl.engines.llama_cpp.tools import resolve
 from llmdecl.store.built import MANIFEST, BuildInputs, Manifest, list_files
-from llmdecl.store.store import sync, write_durably
+from llmdecl.store.durable import sync, write_durably
 from llmdecl.values import to_json
 
 BIN = "bin"

@@ -52,7 +52,8 @@ def command(
     equal files; it needs no privilege, CMake, ninja or make, and a C++ compiler. ccache is used
     where it is installed. What is built already is not built again.
     """
-    from llmdecl.cli.building import bring_source, works
+    from llmdecl.cli.building import works
+    from llmdecl.cli.lifecycle import bring_source
     from llmdecl.cli.views.build import show_nothing, show_price
     from llmdecl.store.roots import register
 

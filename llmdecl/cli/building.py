@@ -131,14 +131,6 @@ def differing(work: Work, outcome: Outcome) -> Iterator[Diagnostic]:
     yield rules.BUILDS_DIFFER.at(work.order.address, summary, notes=notes)
 
 
-def bring_source(spec: Spec, lock: Lock, base: Path, where: Folders, names: set[str]) -> None:
-    """Have the store hold these engines' trees; a Failure when they can't be had."""
-    from llmdecl.cli.lifecycle import fetch
-
-    engines = {name: engine for name, engine in spec.engines.items() if name in names}
-    fetch(spec.model_copy(update={"models": {}, "engines": engines}), lock, base, where)
-
-
 def unbuilt(lock: Lock, where: Folders) -> tuple[tuple[Work, Price], ...]:
     """What apply would have to build, and what it costs; nothing is configured for that."""
     found = tuple(
@@ -151,13 +143,3 @@ def unbuilt(lock: Lock, where: Folders) -> tuple[tuple[Work, Price], ...]:
         for work in found
         if not work.built
     )
-
-
-def build_all(lock: Lock, where: Folders) -> None:
-    """Build what is not built; a Failure (status 3) at the first that can't be."""
-    from llmdecl.cli.views.build import build_progress, show_outcome
-
-    for work, _ in unbuilt(lock, where):
-        with build_progress() as tell:
-            outcome = builder(where, tell).build(work.order)
-        show_outcome(work, outcome, checked=False)

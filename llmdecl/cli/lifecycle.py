@@ -75,8 +75,6 @@ def changes_to(hands: "Hands", content: "Content") -> "tuple[Generation | None, 
 
 def supply(spec: "Spec", lock: "Lock", base: Path, where: Folders) -> None:
     """What the lock names is in the store, engines of source built."""
-    from llmdecl.cli.building import build_all
-
     fetch(spec, lock, base, where)
     build_all(lock, where)
 
@@ -96,6 +94,23 @@ def fetch(spec: "Spec", lock: "Lock", base: Path, where: Folders) -> None:
         problems = fetch_stack(spec, lock, base, where, progress=progress)
     if has_errors(problems):
         raise Failure(*problems)
+
+
+def bring_source(spec: "Spec", lock: "Lock", base: Path, where: Folders, names: set[str]) -> None:
+    """Have the store hold these engines' trees; a Failure when they can't be had."""
+    engines = {name: engine for name, engine in spec.engines.items() if name in names}
+    fetch(spec.model_copy(update={"models": {}, "engines": engines}), lock, base, where)
+
+
+def build_all(lock: "Lock", where: Folders) -> None:
+    """Build what is not built; a Failure (status 3) at the first that can't be."""
+    from llmdecl.cli.building import builder, unbuilt
+    from llmdecl.cli.views.build import build_progress, show_outcome
+
+    for work, _ in unbuilt(lock, where):
+        with build_progress() as tell:
+            outcome = builder(where, tell).build(work.order)
+        show_outcome(work, outcome, checked=False)
 
 
 def spec_from(path: Path) -> "Spec":

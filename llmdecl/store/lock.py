@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from llmdecl.diagnostics import Diagnostic, Failure, Span
+from llmdecl.store.durable import sync, write_durably
 from llmdecl.store.model import SCHEMA, Lock
 from llmdecl.store.plausible import implausible
 from llmdecl.store.rules import LOCK_SCHEMA, LOCK_UNREADABLE, PIN_IMPLAUSIBLE
-from llmdecl.store.store import sync, write_durably
 from llmdecl.values import from_json, to_json
 
 _CONFLICT = re.compile(rb"^(<<<<<<<|=======|>>>>>>>)", re.MULTILINE)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from llmdecl.store.store import sync, write_durably
+from llmdecl.store.durable import sync, write_durably
 from llmdecl.values import Value, from_json, to_json
 
 PART_BYTES = 64 << 20

@@ -14,9 +14,11 @@ from filelock import FileLock, Timeout
 
 from llmdecl.sources.file import Digest
 from llmdecl.store import layout
+from llmdecl.store.durable import sync, write_durably
 from llmdecl.store.model import LockedEngine, LockedFile, LockedPackage, LockedWeights
 from llmdecl.store.nar import nar_hash as hash_tree
 from llmdecl.store.partial import Workplace, sweep, workplace
+from llmdecl.store.remains import forget_arrived
 from llmdecl.store.sharing import in_use
 from llmdecl.values import Value, from_json, to_json
 
@@ -74,8 +76,6 @@ class Store:
 
     def sweep(self) -> int:
         """Remove what killed processes left, but for downloads that can go on; how many."""
-        from llmdecl.store.remains import forget_arrived
-
         return sweep(self.folder) + forget_arrived(self.folder)
 
     # weights
@@ -257,20 +257,3 @@ def set_folder_modes(tree: Path, mode: int) -> None:
             path = Path(place, name)
             if not path.is_symlink():
                 path.chmod(mode)
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file and have the disk confirm it."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync(folder: Path) -> None:
-    """Have the disk confirm a folder's names."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
