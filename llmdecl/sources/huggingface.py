@@ -18,12 +18,13 @@ from llmdecl.sources.http.rules import WEB_NOT_FOUND, WEB_UNAUTHORISED
 from llmdecl.sources.http.values import Answer, Source, shown
 from llmdecl.sources.http.web import Web
 from llmdecl.sources.huggingface_token import Token, find_token
-from llmdecl.sources.reference import LOOPBACK, HfReference, is_safe_member
+from llmdecl.sources.reference import HUB_REPOSITORY, LOOPBACK, HfReference, is_safe_member
 from llmdecl.sources.repository import RepositoryFile
 from llmdecl.sources.rules import (
     HUB_ANSWER,
     HUB_FILE_UNKNOWN,
     HUB_NO_TOKEN,
+    HUB_OFFLINE,
     HUB_REVISION_UNKNOWN,
     HUB_TERMS,
     HUB_TOKEN_REFUSED,
@@ -35,9 +36,12 @@ ENDPOINT = "https://huggingface.co"
 """Unless the spec or `HF_ENDPOINT` has another."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHORT = re.compile(r"[0-9a-f]{7,39}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 _REFUSED = (401, 403, 404)
+_TRUE = ("1", "ON", "YES", "TRUE")
+"""huggingface_hub/constants.py."""
 _PAGES = 200
 _PAGE_BYTES = 32 << 20
 _TEXTS = 16
@@ -46,8 +50,12 @@ _WORDS = 200
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A commit, and what the publisher says of the repository there."""
+    """A commit, and what the publisher says of the repository there.
 
+    `repository` is its name now: it is another one than was asked for where it was renamed.
+    """
+
+    repository: str
     commit: str
     license: str | None
     base_model: tuple[str, ...]
@@ -72,7 +80,10 @@ class Hub:
             raise self._odd(url, "names no commit", address)
         card = data.get("cardData")
         card = card if isinstance(card, dict) else {}
+        called = data.get("id")
+        is_name = isinstance(called, str) and HUB_REPOSITORY.fullmatch(called)
         return Revision(
+            repository=called if is_name else reference.repository,
             commit=commit,
             license=_license(card),
             base_model=_texts(card.get("base_model")),
@@ -80,10 +91,11 @@ class Hub:
         )
 
     def files(
-        self, reference: HfReference, commit: str, address: str
+        self, reference: HfReference, revision: Revision, address: str
     ) -> tuple[RepositoryFile, ...]:
         """Every file at a commit, by as many pages as there are."""
-        start = f"{self.endpoint}/api/models/{reference.repository}/tree/{commit}?recursive=true"
+        where = f"{revision.repository}/tree/{revision.commit}"
+        start = f"{self.endpoint}/api/models/{where}?recursive=true"
         url, found = start, []
         for _ in range(_PAGES):
             answer = self._answer(url, reference, address)
@@ -143,8 +155,10 @@ class Hub:
             notes.append(f"the token is from {self.token.origin}")
         if code == "RevisionNotFound":
             kind = "revision" if commit is None else "commit"
-            summary = f"{name} has no {kind} `{commit or reference.revision or 'main'}`"
-            return Failure(HUB_REVISION_UNKNOWN.at(address, summary, notes=notes))
+            word = commit or reference.revision or "main"
+            summary = f"{name} has no {kind} `{word}`"
+            help_ = ["a commit is written with all its 40 digits"] if _SHORT.fullmatch(word) else []
+            return Failure(HUB_REVISION_UNKNOWN.at(address, summary, notes=notes, help=help_))
         if code == "EntryNotFound":
             summary = f"{name} no longer holds the file at this commit"
             return Failure(HUB_FILE_UNKNOWN.at(address, summary, notes=notes))
@@ -155,6 +169,9 @@ class Hub:
         if status == 401 and self.token is None and code == "GatedRepo":
             summary = f"{name} is gated, and there is no token"
             return Failure(HUB_NO_TOKEN.at(address, summary, notes=notes))
+        if status == 403 and "is disabled" in said:
+            summary = f"{name} was disabled by {shown(self.endpoint)}"
+            return Failure(HUB_ANSWER.at(address, summary, notes=notes))
         if self.token is not None and status in (401, 403) and code != "RepoNotFound":
             summary = f"the token is refused (status {status}), asked for {name}"
             return Failure(HUB_TOKEN_REFUSED.at(address, summary, notes=notes))
@@ -185,7 +202,11 @@ def explained(
 
 
 def hub(web: Web, settings: HfSource | None, address: str) -> Hub:
-    """By the spec's settings, else the environment's; a Failure for a token that can't be read."""
+    """By the spec's settings, else the environment's; a Failure for a token that can't be read,
+    and where `HF_HUB_OFFLINE` wants nobody to be asked."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE:
+        summary = "Hugging Face would have to be asked, and `HF_HUB_OFFLINE` is set"
+        raise Failure(HUB_OFFLINE.at(address, summary))
     settings = settings or HfSource()
     endpoint = settings.endpoint or os.environ.get("HF_ENDPOINT") or ENDPOINT
     parts = urlsplit(endpoint)

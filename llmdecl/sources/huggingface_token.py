@@ -25,8 +25,9 @@ def find_token(
     """From the spec's file, `HF_TOKEN`, or where `hf auth login` puts it: in this order."""
     if token_file is not None:
         return _read(Path(token_file), "sources.hf.token-file")
-    if text := environment.get("HF_TOKEN", "").strip():
-        return _token(text, "`HF_TOKEN`", address)
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):  # the latter is its older name
+        if text := environment.get(name, "").strip():
+            return _token(text, f"`{name}`", address)
     path = _login_path(environment)
     return _read(path, address) if path is not None and _is_there(path) else None
 

@@ -78,7 +78,7 @@ def open_repository(
     address = reference.source
     at = hub(web, settings, address)
     revision = at.revision(reference, address)
-    files = at.files(reference, revision.commit, address)
+    files = at.files(reference, revision, address)
     models = tuple(each for each in offers(files) if each.use == "model" and each.is_whole)
     if any_model and models and quantization is None and reference.path is None:
         chosen = min(models, key=lambda each: (each.parts, each.size_bytes))

@@ -21,6 +21,8 @@ FORMS = (
 Role = Literal["model", "draft", "mmproj", "lora"]
 """What the weights are to the model that names them."""
 
+_HUB_HOSTS = ("huggingface.co", "hf.co")
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Hosts that `http:` is taken for."""
 
@@ -35,7 +37,12 @@ _VERSION = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+HUB_REPOSITORY = re.compile(rf"{_HUB_NAME.pattern}/{_HUB_NAME.pattern}")
+"""`OWNER/REPO` as Hugging Face admits it."""
 _HUB_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
+_HUB_REF = re.compile(r"((?:pr|convert)/[A-Za-z0-9._-]+)(?=/|$)")
+"""Behind `refs/`: pull requests have no other name."""
+_HUB_PAGE = re.compile(r"/([^/]+/[^/]+)(?:/(?:blob|tree)/([^/]+)(?:/(.+))?)?/?")
 _OLLAMA_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,79}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -146,6 +153,13 @@ def _hf(text: str, rest: str) -> HfReference:
     owner, slash, rest = rest.partition("/")
     name, slash_path, path = rest.partition("/")
     repo, at, revision = name.partition("@")
+    if revision == "refs" and (reference := _HUB_REF.match(path)):
+        revision, path = f"refs/{reference[1]}", path[reference.end() :]
+        slash_path = path[:1]
+        path = path[1:]
+    if _HUB_NAME.fullmatch(owner) and ":" in repo:
+        repo, _, word = repo.partition(":")
+        raise ValueError(f'`:{word}` is no part of a repository; write `quantization = "{word}"`')
     if not slash or not _HUB_NAME.fullmatch(owner) or not _HUB_NAME.fullmatch(repo):
         raise ValueError(f"`{text}` names no repository; {form}")
     if at and not _HUB_REVISION.fullmatch(unquote(revision)):
@@ -163,7 +177,13 @@ def _https(text: str) -> HttpsReference:
         _ = parts.port
     except ValueError:
         raise ValueError(f"`{text}` is not a URL") from None
-    if not host or parts.path in ("", "/") or " " in url:
+    if " " in url:
+        raise ValueError(f"`{text}` holds a space, which a URL writes as `%20`")
+    if host in _HUB_HOSTS and (page := _HUB_PAGE.fullmatch(parts.path)):
+        raise ValueError(
+            f"`{url}` is a page for people; its files are `{_hub_source(*page.groups())}`"
+        )
+    if not host or parts.path in ("", "/"):
         raise ValueError(f"`{text}` names no file on a web server")
     if parts.username or parts.password:
         raise ValueError(f"the URL at `{host}` holds a password, which a spec must not; use netrc")
@@ -174,6 +194,11 @@ def _https(text: str) -> HttpsReference:
     if match := re.fullmatch(r"sha256=([0-9a-fA-F]{64})", fragment):
         return HttpsReference(url, match[1].lower())
     raise ValueError(f"`#{fragment}` is not `#sha256=` and 64 hexadecimal digits")
+
+
+def _hub_source(repository: str, revision: str | None, path: str | None) -> str:
+    at = "" if revision in (None, "main") else f"@{revision}"
+    return f"hf:{repository}{at}" + (f"/{unquote(path)}" if path else "")
 
 
 def _ollama(text: str, rest: str) -> OllamaReference:

@@ -101,6 +101,22 @@ Files whose vocabulary is another one than the first file's are not read, and th
 bound. Types that llama-quantize has are worked out in their stead and marked with `~`; of others
 only the size is known. `llmdecl inspect hf:OWNER/REPO/FILE` reads one.""",
 )
+HUB_RENAMED = Rule(
+    "LD453",
+    "hub-repository-renamed",
+    Severity.WARNING,
+    """Hugging Face leads from the old name of a repository to the new one until somebody takes the
+old one. The pin stays what it is; a later `llmdecl lock --update` could find a stranger's files
+under the old name, so write the new one into the spec.""",
+)
+HUB_OFFLINE = Rule(
+    "LD454",
+    "hub-offline",
+    Severity.ERROR,
+    """`HF_HUB_OFFLINE` is set, so Hugging Face is not asked, as by its own programs. What is locked
+needs no network until it has to be fetched, and a file that one of the caches here has is taken
+from there.""",
+)
 
 RULES: tuple[Rule, ...] = (
     HUB_UNKNOWN,
@@ -116,4 +132,6 @@ RULES: tuple[Rule, ...] = (
     HEADER_DIFFERS,
     NETRC_UNREADABLE,
     NOT_READ,
+    HUB_RENAMED,
+    HUB_OFFLINE,
 )

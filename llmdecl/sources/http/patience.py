@@ -3,7 +3,7 @@
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -21,7 +21,8 @@ class Patience:
     progress_bytes: int = 1 << 20
     base_delay_s: float = 0.5
     max_delay_s: float = 30.0
-    max_retry_after_s: float = 300.0
+    max_retry_after_s: float = 330.0
+    """Longer than the windows of 300 s by which Hugging Face counts requests."""
     connect_s: float = 10.0
     read_s: float = 30.0
     slow_bytes_per_s: int = 512
@@ -46,6 +47,20 @@ class Patience:
         if retry_after_s > self.max_retry_after_s:
             return None
         return retry_after_s + self.base_delay_s * self.dice() if retry_after_s > delay else delay
+
+
+_RATE_LIMIT = re.compile(r";\s*r\s*=\s*0+\s*;\s*t\s*=\s*(\d{1,9})(?!\d)")
+
+
+def asked_wait_s(status: int, headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that an answer asks to wait; names of `headers` are in lower case.
+
+    Hugging Face says with a status of 429 when its window ends, in `RateLimit` by IETF's draft
+    (`"api";r=0;t=55`; huggingface_hub's utils/_http.py), and `Retry-After` is everybody's.
+    """
+    if status == 429 and (found := _RATE_LIMIT.findall(headers.get("ratelimit", ""))):
+        return max(float(each) for each in found) + 1  # it is rounded down
+    return retry_after_s(headers.get("retry-after"), now)
 
 
 def retry_after_s(value: str | None, now: float) -> float | None:

@@ -31,7 +31,7 @@ class Answer:
     body: bytes
     url: str
     first_headers: Mapping[str, str] = field(default_factory=dict)
-    """Of the first answer, where a redirect came between: Hugging Face says digests there."""
+    """Of redirects on the way, the first that has each: Hugging Face says digests there."""
 
     def json(self, address: str) -> Any:
         """The body; a Failure when it is not JSON."""
@@ -47,7 +47,7 @@ class RemoteFile:
     """A file on a server, as the server describes it; nothing of it is verified.
 
     `etag` is what `url` answered with at the end of redirects. `linked_etag` is Hugging Face's
-    `X-Linked-Etag` of the first answer without quotes, `sha256` the same where it is one.
+    `X-Linked-Etag` of a redirect without quotes, `sha256` the same where it is one.
     `commit` is `X-Repo-Commit`.
     """
 

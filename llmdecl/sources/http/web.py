@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError
 
 from llmdecl import __version__
 from llmdecl.sources.http.connections import Sockets, managers
-from llmdecl.sources.http.patience import Patience, retry_after_s
+from llmdecl.sources.http.patience import Patience, asked_wait_s
 from llmdecl.sources.http.problems import Trouble, of_exception, of_status
 from llmdecl.sources.http.rules import WEB_BAD_ANSWER, WEB_SIZE, WEB_UNREACHABLE
 from llmdecl.sources.http.secret import Secret
@@ -124,7 +124,7 @@ class Web:
         stream = self._follow(source, url or source.url, headers)
         try:
             if not 200 <= stream.status < 300 and stream.status not in allow:
-                waits = retry_after_s(stream.headers.get("retry-after"), self.patience.now())
+                waits = asked_wait_s(stream.status, stream.headers, self.patience.now())
                 raise of_status(
                     stream.status,
                     stream.headers,
@@ -152,7 +152,8 @@ class Web:
             stream = Stream(self, response, url, first, sent_token="Authorization" in sent)
             if stream.status not in (301, 302, 303, 307, 308) or "location" not in stream.headers:
                 return stream
-            first = stream.headers if first is None else first
+            # the first that says a thing: a renamed repository leads to its new name before
+            first = {**stream.headers, **(first or {})}
             stream.close()
             url = redirected(url, stream.headers["location"])
         raise Trouble(WEB_BAD_ANSWER, f"`{shown(source.url)}` redirects without an end")

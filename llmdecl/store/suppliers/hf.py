@@ -8,10 +8,11 @@ from llmdecl.facts.gguf_remote import First
 from llmdecl.facts.hub_others import keep_others, known_others
 from llmdecl.facts.model import GgufFacts
 from llmdecl.sources.http.values import Source
-from llmdecl.sources.huggingface import Hub, explained, hub
+from llmdecl.sources.huggingface import Hub, Revision, explained, hub
 from llmdecl.sources.peek import Repository, read_others, same_models
 from llmdecl.sources.reference import HfReference
 from llmdecl.sources.repository import Offer, choose, offers
+from llmdecl.sources.rules import HUB_RENAMED
 from llmdecl.store.download import Wanted
 from llmdecl.store.layout import split_names, weights_digest, weights_name
 from llmdecl.store.model import LockedFile, LockedOrigin, LockedWeights
@@ -33,7 +34,7 @@ def pin(
     room.progress.begin(want.key, None)
     at = hub(room.web, room.sources.hf, address)
     revision = at.revision(reference, address)
-    listed = at.files(reference, revision.commit, address)
+    listed = at.files(reference, revision, address)
     offer = choose(
         reference.source,
         listed,
@@ -69,7 +70,15 @@ def pin(
             room, pinned, Repository(at, reference, revision, offers(listed), offer), first
         )
     room.progress.done(want.key)
-    return pinned, warnings
+    return pinned, (*_renamed(reference, revision, address), *warnings)
+
+
+def _renamed(reference: HfReference, revision: Revision, address: str) -> Diagnostics:
+    """A warning where the repository has another name now; capitals make no other."""
+    if revision.repository.lower() == reference.repository.lower():
+        return ()
+    summary = f"`{reference.repository}` is called `{revision.repository}` now"
+    return (HUB_RENAMED.at(address, summary),)
 
 
 def _look_beside(room: Room, pinned: LockedWeights, there: Repository, first: First) -> None:
