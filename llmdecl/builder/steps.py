@@ -67,6 +67,9 @@ def configure(
     (site.build / "recipe.cmake").write_text(cmake_cache(recipe), encoding="utf-8")
     words = ["cmake", "-G", tools.generator, "-C", f"{site.build_seen}/recipe.cmake"]
     words += ["-S", site.source_seen, "-B", site.build_seen]
+    # else a tree that looks again for its files (Vulkan's shaders) has ninja configure it again,
+    # and a dry run ends with that
+    words.append("-DCMAKE_SUPPRESS_REGENERATION=ON")
     if site.ccache is not None and tools.launcher is not None:
         words += [f"-DCMAKE_{each}_COMPILER_LAUNCHER={tools.launcher}" for each in ("C", "CXX")]
         if "cuda" in recipe.backends:

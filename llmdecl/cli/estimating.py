@@ -21,11 +21,8 @@ from llmdecl.memory.allocations import Allocations, allocations, loaded
 from llmdecl.memory.companions import lora_bytes, projector_bytes
 from llmdecl.memory.hparams import shape_of
 from llmdecl.memory.model import HOST, Device, Placement, RunParameters
+from llmdecl.memory.versions import KNOWN, rules_are_of
 from llmdecl.plan import rules as plan_rules
-
-KNOWN_VERSIONS = ("b10434", "b10068", "0c1e570", "0.10434.0", "0.10068.0", "7e4c0a9", "571d0d5")
-"""Versions whose rules these are: read in source (0c1e570) or checked against their own logs."""
-
 
 Measured = dict[str, dict[str, int]]
 """What an engine reported: bytes by place and field."""
@@ -108,10 +105,9 @@ def estimated(
     beside, more = _companions(given, run, placed, cpu)
     problems += more
     exact = _exact(sizes)
-    if engine_version is not None and engine_version not in KNOWN_VERSIONS:
+    if engine_version is not None and not rules_are_of(version=engine_version):
         exact = ()
-        known = ", ".join(KNOWN_VERSIONS)
-        summary = f"the rules are those of {known}; `{engine_version}` may allocate otherwise"
+        summary = f"the rules are those of {KNOWN}; `{engine_version}` may allocate otherwise"
         problems.append(rules.VERSION_UNKNOWN.at("--engine-version", summary))
     if not sizes.known:
         summary = f"the graph of `{gguf.architecture}` is not known: sizes are bounds"

@@ -126,6 +126,14 @@ pair is compiled by itself. For another pair llama.cpp computes attention on the
 2026 on, makes an F16 copy of the cache first: both are slow and neither is said. `options` of
 the engine compile more.""",
 )
+LIBRARIES_LACK_DEVICE = Rule(
+    "LD736",
+    "libraries-lack-device",
+    Severity.WARNING,
+    """rocBLAS on this machine has no code for an architecture of the engine. llama.cpp multiplies
+large matrices with it, and rocBLAS then ends the process ("Cannot read TensileLibrary.dat"). AMD's
+own packages leave devices out that its sources, distributions' packages or a later ROCm have.""",
+)
 
 RULES: tuple[Rule, ...] = (
     TOOLKIT_MISSING,
@@ -144,4 +152,5 @@ RULES: tuple[Rule, ...] = (
     NATIVE_UNKNOWN,
     BACKEND_ABSENT,
     ATTENTION_NOT_COMPILED,
+    LIBRARIES_LACK_DEVICE,
 )

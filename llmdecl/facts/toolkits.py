@@ -28,12 +28,14 @@ class CudaToolkit(Value, frozen=True, kw_only=True):
 class RocmToolkit(Value, frozen=True, kw_only=True):
     """AMD's compiler. `version` is HIP's, `6.2.41133`, whose first two numbers are ROCm's.
 
-    `targets` are those that its device libraries are for, None when they were not found.
+    `targets` are those that its device libraries are for, `blas` those that rocBLAS has code for;
+    None when they were not found.
     """
 
     version: str
     compiler: str | None = None
     targets: tuple[str, ...] | None = None
+    blas: tuple[str, ...] | None = None
 
 
 class Toolkits(Value, frozen=True, kw_only=True):

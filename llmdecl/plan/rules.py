@@ -316,6 +316,15 @@ DEVICES_UNREACHED = Rule(
 Take an engine with a backend for them; `devices = []` in the model or in `[defaults]` says that the
 CPU is meant.""",
 )
+ENGINE_BEYOND_RULES = Rule(
+    "LD366",
+    "engine-beyond-rules",
+    WARNING,
+    """The memory rules were read in, and checked against, particular versions of llama.cpp; this
+engine is an older or newer one, or does not say which. Another version mostly allocates the same,
+but nobody has proved it of this one: what fits by a few MiB may not. `llmdecl plan --verify` loads
+the models and compares; a larger `vram-margin` covers what is not known.""",
+)
 MODEL_IMPOSSIBLE = Rule(
     "LD365",
     "model-impossible",
@@ -369,5 +378,6 @@ RULES: tuple[Rule, ...] = (
     MOE_TWICE,
     NOT_A_PROJECTOR,
     DEVICES_UNREACHED,
+    ENGINE_BEYOND_RULES,
     MODEL_IMPOSSIBLE,
 )

@@ -7,6 +7,7 @@ from llmdecl.diagnostics import Diagnostic, has_errors
 from llmdecl.engines.flags import Use
 from llmdecl.facts.model import Facts
 from llmdecl.measured import Measured
+from llmdecl.memory.versions import KNOWN, rules_are_of
 from llmdecl.plan import rules
 from llmdecl.plan.checks.alone import check_company
 from llmdecl.plan.checks.memory import check_alone, check_residents
@@ -67,6 +68,7 @@ def resolve_all(
         if model is not None:
             resolved.append(model)
     found.extend(_unreached(resolved))
+    found.extend(_beyond(resolved))
     return host, engines, resolved, found
 
 
@@ -124,6 +126,19 @@ def _unreached(models: Iterable[Resolved]) -> Iterator[Diagnostic]:
                 f"engine `{model.engine.name}` can't reach {names}",
                 notes=(f"backends of the engine: {built}",),
             )
+
+
+def _beyond(models: Iterable[Resolved]) -> Iterator[Diagnostic]:
+    """Engines that the memory rules are not of, once each."""
+    for engine in {model.engine.name: model.engine for model in models}.values():
+        said = engine.release or engine.plan.version
+        if engine.locked and not rules_are_of(version=said, commit=engine.commit):
+            commit = f", commit {engine.commit[:8]}" if engine.commit else ""
+            summary = (
+                f"engine `{engine.name}` is llama.cpp {said}{commit}, and the memory rules are of "
+                f"{KNOWN}: sizes may be others"
+            )
+            yield rules.ENGINE_BEYOND_RULES.at(address("engines", engine.name), summary)
 
 
 def _plan(

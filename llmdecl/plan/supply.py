@@ -86,6 +86,10 @@ class PinnedEngine:
     listed: tuple[EngineDevice, ...] | None
     """What it listed on this machine; `None`: it was not asked."""
     plan: EnginePlan
+    commit: str | None = None
+    """llama.cpp's commit, as far as anybody said."""
+    release: str | None = None
+    """What its version is in numbers of llama.cpp, where a package carries it."""
     present: bool | None = None
     """Whether the program is on this machine; `None`: the facts don't speak of it."""
 
@@ -111,6 +115,8 @@ def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> Pinned
                 version=locked.version,
                 recipe=locked.recipe,
             ),
+            commit=locked.commit,
+            release=locked.package.version if locked.package else None,
             present=found.present if found else None,
         )
     digest = (found.binary_sha256 if found else None) or "unlocked"
@@ -122,6 +128,7 @@ def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> Pinned
         demands=found.cpu_features if found else (),
         backends=found.backends if found else None,
         listed=found.devices if found else None,
+        commit=found.commit if found else None,
         plan=EnginePlan(
             name=name,
             digest=digest,

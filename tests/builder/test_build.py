@@ -119,9 +119,10 @@ def test_with_and_without_a_namespace_the_files_are_the_same(tmp_path, enclosed)
 
 def test_make_and_ninja_build_the_same_and_ccache_changes_nothing(tmp_path, monkeypatch):
     """Who calls the compilers, and whether they are called at all, changes no file; ninja and make
-    count the same objects."""
+    count the same objects, also of a tree that is to be configured again when a file is new."""
     one = builder(tmp_path / "one")
     expected = one.offer(order(recipe()), configured=True).objects
+    assert {"C": 1, "CXX": 7} == expected
     by_ninja = one.build(order(recipe()))
     by_make = toolchain.Toolchain("Unix Makefiles", None)
     monkeypatch.setattr(toolchain, "find", lambda *_: (by_make, ()))

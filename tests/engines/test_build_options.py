@@ -1,9 +1,13 @@
 """Which CMake options a spec's engine is built with."""
 
+import base64
 import json
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmdecl.engines import rules
 from llmdecl.engines.llama_cpp.build_options import recipe_for
@@ -169,6 +173,18 @@ def test_baseline_has_no_avx() -> None:
     """llama.cpp's own default without `GGML_NATIVE` is AVX2; the baseline is every x86-64's."""
     made = recipe(host(), cpu="baseline")
     assert {made.options[f"GGML_{word}"] for word in ("SSE42", "AVX", "AVX2", "FMA")} == {"OFF"}
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_a_bare_tree_has_a_version_that_a_lock_takes(digest: bytes) -> None:
+    """A folder of no commit and no release is called by digits, whatever its hash begins with."""
+    nar = f"sha256-{base64.b64encode(digest).decode()}"
+    bare = ARCHIVE.replace(commit=None, build=None, origin="file:llama.cpp", nar_hash=nar)
+    made, _ = recipe_for(
+        "llama", engine(version=None, source="file:llama.cpp"), host(), bare, tree=TREE
+    )
+    assert made is not None
+    assert re.fullmatch("[0-9a-f]{8}", made.version)
 
 
 def test_a_version_without_dispatch_gets_the_baseline() -> None:

@@ -81,6 +81,20 @@ def test_debian_12_with_hip_5() -> None:
     assert "gfx1100" not in has.targets
 
 
+def test_what_rocblas_has_code_for() -> None:
+    """ROCm 6.4.0's files, as ROCm/legacy-rocm-build#4625 lists them; none are no list."""
+    folder = "/opt/rocm/lib/rocblas/library"
+    names = ("lazy_gfx1101", "lazy_gfx942", "lazy_gfx90a", "gfx803", "Type_HH_fallback_gfx906")
+    libraries = tuple(f"{folder}/TensileLibrary_{name}.dat" for name in names)
+    said = {"hipcc": Said(text="HIP version: 6.4.43482-0f2d60242")}
+    has = parse_toolkits(said, libraries).rocm
+    assert has is not None
+    assert has.blas == ("gfx803", "gfx90a", "gfx942", "gfx1101")
+    bare = parse_toolkits(said, (f"{folder}/TensileManifest.txt",)).rocm
+    assert bare is not None
+    assert bare.blas is None
+
+
 def test_what_fails_is_not_there() -> None:
     """A program that exists and does not work is none: xcrun without a Metal toolchain."""
     said = {"metal": Said(text="xcrun: error: unable to find utility 1.2", status=72)}

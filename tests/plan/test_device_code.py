@@ -10,7 +10,11 @@ from llmdecl.plan.checks.device_code import check_device_code
 
 
 def subject(
-    device: str, words: tuple[str, ...] | None, override: str | None = None, on: bool = True
+    device: str,
+    words: tuple[str, ...] | None,
+    override: str | None = None,
+    on: bool = True,
+    node: str = "",
 ) -> Any:
     """A model on one device, `hip:gfx1031`, with an engine for these architectures."""
     backend, _, architecture = device.partition(":")
@@ -18,7 +22,7 @@ def subject(
         name="qwen",
         address=lambda key: f"models.qwen.{key}",
         environment_address="models.qwen.environment",
-        given_environment=(("HSA_OVERRIDE_GFX_VERSION", override),) if override else (),
+        given_environment=((f"HSA_OVERRIDE_GFX_VERSION{node}", override),) if override else (),
         placement=SimpleNamespace(devices=("gpu0",) if on else ()),
         reach=(SimpleNamespace(id="gpu0", backend=backend, architecture=architecture or None),),
         engine=SimpleNamespace(
@@ -43,6 +47,15 @@ def subject(
         (subject("hip:gfx1031", ("gfx1030",)), rules.DEVICE_NOT_COVERED),
         (subject("hip:gfx1031", ("gfx1030",), "11.0.0"), rules.DEVICE_NOT_COVERED),
         (subject("hip:gfx1100", ("gfx1030",)), rules.DEVICE_NOT_COVERED),
+        (subject("hip:gfx1152", ("gfx1150", "gfx1152"), "11.5.0"), None),
+        # beside a gfx1032: the override is for both, and RDNA 3 can't run RDNA 2's code
+        (
+            subject("hip:gfx1100", ("gfx1030", "gfx1032", "gfx1100"), "10.3.0"),
+            rules.DEVICE_NOT_COVERED,
+        ),
+        (subject("hip:gfx1032", ("gfx1030",), "10.3.0", node="_2"), None),
+        (subject("hip:gfx1100", ("gfx1030", "gfx1100"), "10.3.0", node="_2"), None),
+        (subject("hip:gfx1032", ("gfx1100",), "10.3.0", node="_2"), rules.DEVICE_NOT_COVERED),
     ],
 )
 def test_a_model_is_on_devices_that_have_code(made: Any, code: rules.Rule | None) -> None:

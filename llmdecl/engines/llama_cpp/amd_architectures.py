@@ -4,14 +4,18 @@ Sources:
 * cards: llvm.org/docs/AMDGPUUsage.html, "Processors"; Gentoo's descriptions of `amdgpu_targets_*`
 * libraries: the target lists by ROCm version in rocBLAS's CMakeLists.txt (ROCm/rocm-libraries,
   projects/rocblas; 5.6 to 7.1). llama.cpp multiplies large matrices with rocBLAS, which ends a
-  process on a device that it has no code for
+  process on a device that it has no code for. AMD's own packages hold fewer: nothing for gfx900
+  and gfx906 from 6.4 on (ROCm/legacy-rocm-build#4625), nothing for gfx1010 and gfx1012
+  (ROCm/Tensile#1757); distributions' and TheRock's have them. What lies here is looked at
 * TheRock (ROCm 7.14 on is built by it): ROCm/TheRock, SUPPORTED_GPUS.md and
   cmake/therock_amdgpu_targets.cmake
 * official: rocm.docs.amd.com, install-on-linux, "System requirements", and radeon-ryzen, "Linux
-  support matrices", 6.1 to 7.1
+  support matrices", 6.1 to 7.1 (gfx906 as deprecated, to 6.3)
 * overrides: llama.cpp's docs/build.md, "HIP" (10.3.0 on RDNA 2, 11.0.0 on RDNA 3), ollama's
-  docs/gpu.md, "Overrides on Linux"; ROCm/ROCm#1743 (gfx90c as 9.0.0), ROCm/ROCm#2353 (gfx1031),
-  ROCm/rocSPARSE#348 (gfx1010's code on its relatives); 11.0.2 on gfx1103 in many reports.
+  docs/gpu.md, "Overrides on Linux"; ROCm/legacy-rocm-build#1743 and ROCm/rocBLAS#1398 (gfx90c as
+  9.0.0), ROCm/ROCm#2353 and ROCm/rocBLAS#1339 (gfx1031 as 10.3.0, gfx1013 as 10.1.0),
+  ROCm/rocBLAS#1331 (gfx1011), ggml-org/llama.cpp#19949 (gfx1152 as 11.5.0; of gfx1153 rocBLAS has
+  a copy of gfx1152's code, ROCm/rocm-libraries#2785); 11.0.2 on gfx1103 in many reports.
   Code of a target runs on another only where instruction set and wave size agree
 """
 
@@ -181,13 +185,13 @@ AMD: Mapping[str, AmdArchitecture] = {
         generation="RDNA 3.5",
         cards=("Ryzen AI 300 (Radeon 840M, 860M)",),
         libraries=(THEROCK, None),
-        overrides=("11.0.0",),
+        overrides=("11.5.0", "11.0.0"),
     ),
     "gfx1153": AmdArchitecture(
         generation="RDNA 3.5",
         cards=("Radeon 820M",),
         libraries=(THEROCK, None),
-        overrides=("11.0.0",),
+        overrides=("11.5.0", "11.0.0"),
     ),
     "gfx1200": AmdArchitecture(
         generation="RDNA 4",
@@ -229,6 +233,12 @@ GENERIC: Mapping[str, tuple[str, ...]] = {
     "gfx12-generic": ("gfx1200", "gfx1201"),
 }
 """llvm.org/docs/AMDGPUUsage.html, "Generic Processors": code for all of a family; ROCm 6.3 on."""
+
+
+def family_of(target: str) -> frozenset[str]:
+    """Those whose code can be made to run on it: of one instruction set, or only itself."""
+    found = (members for members in GENERIC.values() if target in members)
+    return frozenset(next(found, (target,)))
 
 
 def target_of(override: str) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.engines import rules
 from llmdecl.engines.llama_cpp.amd_architectures import AMD, GENERIC, THEROCK, target_of
-from llmdecl.engines.llama_cpp.nvidia_architectures import NVIDIA, Release
+from llmdecl.engines.llama_cpp.nvidia_architectures import NVIDIA
 from llmdecl.facts.model import DeviceFacts
 
 KINDS = ("cuda", "hip")
@@ -211,7 +211,7 @@ def together(place: str, words: Iterable[str]) -> list[Diagnostic]:
     return [rules.NO_TOOLKIT_FOR_ALL.at(place, summary)]
 
 
-def release(numbers: Release) -> str:
+def release(numbers: tuple[int, ...]) -> str:
     """`12.9`."""
     return ".".join(map(str, numbers))
 

@@ -1,5 +1,7 @@
 """The recipe of an engine that is built from source: which CMake options. Pure."""
 
+import base64
+
 from llmdecl.backends.table import BACKENDS
 from llmdecl.diagnostics import Diagnostic, has_errors
 from llmdecl.engines import rules
@@ -76,7 +78,7 @@ def meant(host: HostFacts) -> tuple[DeviceFacts, ...]:
 
 
 def version_of(engine: SourceEngine, archive: SourceArchive) -> str:
-    """`b10434`; the version of a package; the first digits of a commit; or the archive's name."""
+    """`b10434`; the version of a package; the first digits of a commit, or of the tree's hash."""
     if engine.version is not None:
         return engine.version
     if archive.origin.startswith("pypi:"):
@@ -85,7 +87,7 @@ def version_of(engine: SourceEngine, archive: SourceArchive) -> str:
         return f"b{archive.build}"
     if archive.commit is not None:
         return archive.commit[:COMMIT_DIGITS]
-    return archive.nar_hash.removeprefix("sha256-").replace("/", "_")[:COMMIT_DIGITS]
+    return base64.b64decode(archive.nar_hash.removeprefix("sha256-")).hex()[:COMMIT_DIGITS]
 
 
 def _architectures(

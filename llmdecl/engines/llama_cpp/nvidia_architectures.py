@@ -4,11 +4,15 @@ Sources:
 * cards: developer.nvidia.com/cuda-gpus and /cuda-legacy-gpus (CUDA GPU Compute Capability)
 * first toolkit: docs.nvidia.com/cuda/parallel-thread-execution, "PTX ISA Version History" (the
   PTX version that knows the target, and the CUDA release that brought it; 12.7, which it names,
-  was never released)
+  was never released). Every row agrees with llvm/llvm-project's NVPTX.td at pull requests 136639
+  and 156857 (target to PTX version) and NVIDIA/cuda-python's _ptx_utils.py (PTX version to CUDA)
 * last toolkit: docs.nvidia.com/cuda/archive/13.0.0/cuda-toolkit-release-notes (Maxwell, Pascal and
   Volta removed); NixOS/nixpkgs pkgs/development/cuda-modules/_cuda/db/bootstrap/cuda.nix agrees
+  (but for sm_72, which it ends at 12.2, the last of that Jetson's own driver). It has the first
+  toolkits of suffixes, too: `sm_90a` 12.0, `f` 12.9
 * drivers: docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html (table 1) and
-  the release notes' table "CUDA Toolkit and Corresponding Driver Versions" (Linux x86-64)
+  the release notes' table "CUDA Toolkit and Corresponding Driver Versions" (Linux x86-64); the
+  names of the toolkits' installers have the same numbers from 11.6 on
 * `nvcc --list-gpu-code` of CUDA 13.0.88, in tests/facts/data/toolkits
 """
 
@@ -165,5 +169,9 @@ PTX_DRIVER: Mapping[Release, tuple[int, ...]] = {
     (12, 8): (570, 26),
     (12, 9): (575, 51, 3),
     (13, 0): (580, 65, 6),
+    (13, 1): (590, 44, 1),
 }
 """By toolkit: the driver that came with it, the first to compile its PTX."""
+
+SUFFIXES: Mapping[str, Release] = {"a": (12, 0), "f": _12_9}
+"""The first toolkit with targets of one architecture (`sm_90a`), and of one family (`sm_120f`)."""

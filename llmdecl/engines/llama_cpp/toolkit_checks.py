@@ -5,8 +5,22 @@ from collections.abc import Iterable, Mapping
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.engines import rules
-from llmdecl.engines.llama_cpp.architectures import covers, cuda_word, release
-from llmdecl.engines.llama_cpp.nvidia_architectures import MACHINE_CODE_DRIVER, NVIDIA, PTX_DRIVER
+from llmdecl.engines.llama_cpp.amd_architectures import AMD, target_of
+from llmdecl.engines.llama_cpp.architectures import (
+    OVERRIDE,
+    CudaWord,
+    covers,
+    cuda_word,
+    needed_override,
+    release,
+)
+from llmdecl.engines.llama_cpp.nvidia_architectures import (
+    MACHINE_CODE_DRIVER,
+    NVIDIA,
+    PTX_DRIVER,
+    SUFFIXES,
+    Release,
+)
 from llmdecl.engines.llama_cpp.recipe import BuildRecipe
 from llmdecl.facts.model import DeviceFacts
 from llmdecl.facts.toolkits import CudaToolkit, RocmToolkit, Toolkits
@@ -14,6 +28,13 @@ from llmdecl.facts.toolkits import CudaToolkit, RocmToolkit, Toolkits
 CMAKE: Mapping[str, tuple[int, int]] = {"cuda": (3, 18), "hip": (3, 21), "vulkan": (3, 19)}
 """By backend, the CMake that its `CMakeLists.txt` asks for; ggml asks for 3.14."""
 CMAKE_LEAST = (3, 14)
+CMAKE_REFUSES: Mapping[str, tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]] = {
+    "a": (((3, 24), (3, 25)),),
+    "f": (((3, 24), (3, 31, 8)), ((4, 0), (4, 0, 2))),
+}
+"""Suffixes of CUDA architectures (`120a-real`), and from which CMake to before which it takes them
+for a mistake. 3.22, 3.23, 3.24, 3.25, 3.31.6, 4.0.0 and 4.0.2 were tried, 3.31.8 is ggml-cuda's
+own word (its `CMakeLists.txt`)."""
 ROCM_LEAST = (6, 1)
 """`ggml/src/ggml-hip/CMakeLists.txt`."""
 
@@ -71,11 +92,19 @@ def numbers(version: str) -> tuple[int, ...]:
 def _cmake(address: str, recipe: BuildRecipe, toolkits: Toolkits) -> list[Diagnostic]:
     if toolkits.cmake is None:
         return []
+    has = numbers(toolkits.cmake)
     least = max((CMAKE_LEAST, *(CMAKE[b] for b in recipe.backends if b in CMAKE)))
-    if numbers(toolkits.cmake) >= least:
-        return []
-    summary = f"`cmake` is {toolkits.cmake}, and the build needs {release(least)}"
-    return [rules.TOOLKIT_CANNOT.at(address, summary, notes=PACKAGES["cmake"])]
+    if has < least:
+        summary = f"`cmake` is {toolkits.cmake}, and the build needs {release(least)}"
+        return [rules.TOOLKIT_CANNOT.at(address, summary, notes=PACKAGES["cmake"])]
+    suffixes = {one.suffix: word for word in recipe.architectures if (one := cuda_word(word))}
+    for suffix, spans in CMAKE_REFUSES.items():
+        for first, end in spans:
+            if suffix in suffixes and first <= has < end:
+                summary = f"`cmake` is {toolkits.cmake}, and takes no `{suffixes[suffix]}`"
+                notes = [f"{release(end)} does", *PACKAGES["cmake"]]
+                return [rules.TOOLKIT_CANNOT.at(address, summary, notes=notes)]
+    return []
 
 
 def _cuda(address: str, recipe: BuildRecipe, toolkit: CudaToolkit) -> list[Diagnostic]:
@@ -86,19 +115,40 @@ def _cuda(address: str, recipe: BuildRecipe, toolkit: CudaToolkit) -> list[Diagn
         one = cuda_word(word)
         if one is None:
             continue
-        known = NVIDIA[one.base]
+        first, last = _releases(one)
         listed = toolkit.codes if one.kind == "sm" else toolkit.architectures
-        if listed is not None:
+        can = first <= version and (last is None or version <= last)
+        if listed is not None and not _suffix(one):
             can = one.base.replace("sm", one.kind) in listed
-        else:
-            can = known.first <= version and (known.last is None or version <= known.last)
         if can:
             continue
         summary = f"nvcc {toolkit.version} does not compile for `{word}`"
-        last = f" to {release(known.last)}" if known.last else " on"
-        notes = [f"CUDA {release(known.first)}{last} does"]
+        notes = [f"CUDA {_span(first, last)} does", *_for_all(recipe)]
         found.append(rules.TOOLKIT_CANNOT.at(f"{address}.architectures", summary, notes=notes))
     return found
+
+
+def _suffix(one: CudaWord) -> str:
+    """What the toolkit has to know; of llama.cpp's own `120a`, as old as `120`, nothing."""
+    return one.suffix if one.suffix == "f" or one.major < 12 else ""
+
+
+def _releases(one: CudaWord) -> tuple[Release, Release | None]:
+    known = NVIDIA[one.base]
+    return max(known.first, SUFFIXES.get(_suffix(one), known.first)), known.last
+
+
+def _span(first: Release, last: Release | None) -> str:
+    return f"{release(first)} to {release(last)}" if last else f"{release(first)} on"
+
+
+def _for_all(recipe: BuildRecipe) -> list[str]:
+    """Which toolkits compile the whole recipe; there is one, else it could not be locked."""
+    spans = [_releases(one) for word in recipe.architectures if (one := cuda_word(word))]
+    if len(spans) < 2:
+        return []
+    first, ends = max(first for first, _ in spans), [last for _, last in spans if last]
+    return [f"CUDA {_span(first, min(ends, default=None))} compiles for all of them"]
 
 
 def driver_problems(
@@ -114,8 +164,9 @@ def driver_problems(
         code = [w for w in recipe.architectures if cuda_word(w) is not None and covers(w, has)]
         only_ptx = bool(code) and all(word.startswith("compute_") for word in code)
         least = MACHINE_CODE_DRIVER.get(major)
-        if only_ptx:
-            least = PTX_DRIVER.get((major, minor), least)
+        if only_ptx and least is not None:
+            older = (driver for one, driver in PTX_DRIVER.items() if one <= (major, minor))
+            least = max(older, default=least)
         driver = numbers(device.driver)
         if least is None or driver >= least:
             continue
@@ -139,4 +190,26 @@ def _rocm(address: str, recipe: BuildRecipe, toolkit: RocmToolkit) -> list[Diagn
             summary = f"HIP {toolkit.version} has no device libraries for `{word}`"
             place = f"{address}.architectures"
             found.append(rules.TOOLKIT_CANNOT.at(place, summary))
+    return [*found, *_blas(address, recipe, toolkit)]
+
+
+def _blas(address: str, recipe: BuildRecipe, toolkit: RocmToolkit) -> list[Diagnostic]:
+    """Architectures that rocBLAS here has no code for, nor for the one that they are run as."""
+    has = toolkit.blas
+    found: list[Diagnostic] = []
+    for word in recipe.architectures:
+        target = word.partition(":")[0]
+        if has is None or not target.startswith("gfx") or "generic" in target or target in has:
+            continue
+        override = needed_override(target)
+        if override is not None and target_of(override) in has:
+            continue  # said where the device is
+        summary = f"rocBLAS of HIP {toolkit.version} has no code for `{word}`"
+        notes = [f"it has {', '.join(has)}"]
+        pairs = [pair for pair in AMD[target].overrides if target_of(pair) in has]
+        helped = [
+            f'`environment = {{ {OVERRIDE} = "{pair}" }}` of its models' for pair in pairs[:1]
+        ]
+        place = f"{address}.architectures"
+        found.append(rules.LIBRARIES_LACK_DEVICE.at(place, summary, notes=notes, help=helped))
     return found

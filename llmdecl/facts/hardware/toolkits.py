@@ -30,6 +30,13 @@ DEVICE_LIBRARIES = (
     "/usr/lib/clang/*/lib/amdgcn/bitcode/oclc_isa_version_*.bc",
 )
 """ROCm's, Debian's, Fedora's: one file for each target, named after it."""
+BLAS_LIBRARIES = (
+    "/opt/rocm/lib/rocblas/library/TensileLibrary*gfx*.dat",
+    "/usr/lib/*/rocblas/*/library/TensileLibrary*gfx*.dat",
+    "/usr/lib/*/rocblas/library/TensileLibrary*gfx*.dat",
+    "/usr/lib64/rocblas/library/TensileLibrary*gfx*.dat",
+)
+"""ROCm's, Debian's, Fedora's: `TensileLibrary_lazy_gfx1030.dat`."""
 
 _VERSION = re.compile(r"\b([0-9]+(?:\.[0-9]+)+)")
 
@@ -41,7 +48,8 @@ def toolkits_of(
     said = {tool.name: ask(tool) for tool in TOOLS if tool.name.partition("-")[0] == tool.name}
     if said["nvcc"].ok:
         said |= {tool.name: ask(tool) for tool in TOOLS if tool.name.startswith("nvcc-")}
-    return parse_toolkits(said, paths(DEVICE_LIBRARIES) if said["hipcc"].ok else ())
+    libraries = paths((*DEVICE_LIBRARIES, *BLAS_LIBRARIES)) if said["hipcc"].ok else ()
+    return parse_toolkits(said, libraries)
 
 
 def parse_toolkits(said: Mapping[str, Said], libraries: tuple[str, ...] = ()) -> Toolkits:
@@ -101,13 +109,17 @@ def _rocm(text: str, libraries: tuple[str, ...]) -> RocmToolkit | None:
     if match is None:
         return None
     compiler = re.search(r"clang version ([0-9]+(?:\.[0-9]+)+)", text)
-    targets = {re.sub(r".*oclc_isa_version_|\.bc$", "", path) for path in libraries}
     return RocmToolkit(
         version=match[1],
         compiler=None if compiler is None else compiler[1],
-        targets=tuple(f"gfx{target}" for target in sorted(targets, key=lambda t: (len(t), t)))
-        or None,
+        targets=_targets(r"oclc_isa_version_(.+)\.bc", libraries),
+        blas=_targets(r"TensileLibrary(?:_lazy)?_gfx([0-9a-f]+)\.dat", libraries),
     )
+
+
+def _targets(name: str, paths: tuple[str, ...]) -> tuple[str, ...] | None:
+    found = {match[1] for path in paths if (match := re.fullmatch(rf".*/{name}", path))}
+    return tuple(f"gfx{target}" for target in sorted(found, key=lambda t: (len(t), t))) or None
 
 
 def _glslc(text: str) -> str | None:

@@ -1,11 +1,15 @@
-"""Whether an engine that is built from source holds code for the devices that a model is on."""
+"""Whether an engine that is built from source holds code for the devices that a model is on.
+
+`HSA_OVERRIDE_GFX_VERSION` is of a whole process; `..._N` of node N alone, which the plan does not
+know of a device (ROCm/ROCR-Runtime, libhsakmt/src/topology.c).
+"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.engines import rules
-from llmdecl.engines.llama_cpp.amd_architectures import AMD, target_of
+from llmdecl.engines.llama_cpp.amd_architectures import AMD, family_of, target_of
 from llmdecl.engines.llama_cpp.architectures import (
     KINDS,
     OVERRIDE,
@@ -19,6 +23,7 @@ from llmdecl.plan.model import DevicePlan
 from llmdecl.plan.subject import Subject
 
 _OVERRIDE = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{1,2}")
+_OF_NODE = re.compile(rf"{OVERRIDE}_[0-9]+")
 
 
 def check_device_code(subject: Subject) -> Iterator[Diagnostic]:
@@ -43,14 +48,10 @@ def _device(
     own = sorted((word for word in words if backend_of(word) == device.backend), key=order)
     told = dict(subject.given_environment).get(OVERRIDE) if device.backend == "hip" else None
     at = subject.environment_address if told is not None else subject.address("engine")
+    if any(covers(word, seen) for seen in _of_nodes(subject, architecture) for word in own):
+        return
     if told is not None and _OVERRIDE.fullmatch(told):
-        seen = target_of(told)
-        if not any(covers(word, seen) for word in own):
-            summary = (
-                f"`{subject.name}` takes `{device.id}` for {seen}, and engine "
-                f"`{subject.engine.name}` is for {', '.join(own)}"
-            )
-            yield rules.DEVICE_NOT_COVERED.at(at, summary)
+        yield from _overridden(subject, device.id, architecture, target_of(told), own)
         return
     pairs = AMD[architecture].overrides if architecture in AMD else ()
     usable = [pair for pair in pairs if any(covers(word, target_of(pair)) for word in own)]
@@ -65,6 +66,33 @@ def _device(
         summary = f"`{subject.name}` is on `{device.id}`, which is {architecture}"
         notes = (f"AMD's libraries before ROCm 7.14 have no code for {architecture}",)
         yield rules.NEEDS_OVERRIDE.at(at, summary, notes=notes, help=helped)
+
+
+def _of_nodes(subject: Subject, architecture: str) -> list[str]:
+    """What overrides of single nodes may make of a device."""
+    family = family_of(architecture)
+    told = [v for name, v in subject.given_environment if _OF_NODE.fullmatch(name)]
+    return [seen for v in told if _OVERRIDE.fullmatch(v) and (seen := target_of(v)) in family]
+
+
+def _overridden(
+    subject: Subject, device: str, architecture: str, seen: str, own: Sequence[str]
+) -> Iterator[Diagnostic]:
+    """A device that the whole process takes for `seen`: it has to run that one's code."""
+    at = subject.environment_address
+    if seen not in family_of(architecture):
+        summary = (
+            f"`{subject.name}` takes `{device}` for {seen}, and it is {architecture}, which can't "
+            f"run code of {seen}"
+        )
+        notes = (f"`{OVERRIDE}` is for all devices of a process, `{OVERRIDE}_N` for node N alone",)
+        yield rules.DEVICE_NOT_COVERED.at(at, summary, notes=notes)
+    elif not any(covers(word, seen) for word in own):
+        summary = (
+            f"`{subject.name}` takes `{device}` for {seen}, and engine "
+            f"`{subject.engine.name}` is for {', '.join(own)}"
+        )
+        yield rules.DEVICE_NOT_COVERED.at(at, summary)
 
 
 def check_attention_code(subject: Subject) -> Iterator[Diagnostic]:
