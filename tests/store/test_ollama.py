@@ -128,6 +128,9 @@ def test_models_dir(local, stack, tmp_path):
     assert lock.weights["ollama:tiny"].digest == sha256(TINY)
 
 
+JSON = {"Content-Type": "application/json"}
+OLD_CLIENT = b'{"errors":[{"code":"X","message":"requires a newer version of Ollama"}]}'
+
 EVERYTHING = [
     ("model", TINY),
     ("projector", PROJECTOR),
@@ -138,6 +141,7 @@ EVERYTHING = [
     ("params", {"stop": ["<|im_end|>"], "temperature": 0.6, "num_ctx": 8192, "top_p": 0.9}),
     ("messages", [{"role": "user", "content": "hi"}]),
     ("license", "\n  Apache License  \nVersion 2.0"),
+    ("license", "Acceptable Use Policy"),
     ("embed", b"old"),
 ]
 
@@ -161,7 +165,7 @@ def test_every_layer_kind(local, stack, where):
         f"{source}#lora": sha256(ADAPTER),
         f"{source}#draft": sha256(OTHER),
     }
-    assert lock.weights[source].origin.license == "Apache License"
+    assert lock.weights[source].origin.license == "Apache License, Acceptable Use Policy"
     lines = [line.strip("`") for line in problems[0].help]
     table = tomllib.loads("\n".join(lines))
     assert table == {
@@ -180,6 +184,31 @@ def test_every_layer_kind(local, stack, where):
     assert stack(model).fetch(lock) == ()
     for data in (TINY, PROJECTOR, ADAPTER, OTHER):
         assert entry(where, data).samefile(local.blobs[sha256(data)])
+
+
+def test_several_adapters(local, stack, where):
+    """Ollama uses all adapters of a model: the offered line pins every one, by its number."""
+    other = weights("gemma3", [("general.type", "str", "adapter"), ("general.name", "str", "2")])
+    local.add(library("two"), [("model", TINY), ("adapter", ADAPTER), ("adapter", other)])
+    (problem,) = stack("ollama:two").lock()[1]
+    table = tomllib.loads("\n".join(line.strip("`") for line in problem.help))
+    assert table == {"lora": [{"source": "ollama:two"}, {"source": "ollama:two#2"}]}
+    model = {"source": "ollama:two", **table}
+    lock, _ = stack(model).lock()
+    assert lock.weights["ollama:two#lora"].digest == sha256(ADAPTER)
+    assert lock.weights["ollama:two#2#lora"].digest == sha256(other)
+    assert stack(model).fetch(lock) == ()
+    assert entry(where, other).samefile(local.blobs[sha256(other)])
+    _, problems = stack({"source": "ollama:two", "lora": [{"source": "ollama:two#3"}]}).lock()
+    assert codes(problems) == ["LD459", "LD463"]
+    assert problems[0].notes == ("its layers: 1 model, 2 adapter",)
+
+
+def test_of_several_drafts_the_last(local, stack):
+    """As Ollama does it, which overwrites the first when it reads the second."""
+    local.add(library("two"), [("model", TINY), ("draft", TINY), ("draft", OTHER)])
+    lock, _ = stack({"source": "ollama:two", "draft": {"source": "ollama:two"}}).lock()
+    assert lock.weights["ollama:two#draft"].digest == sha256(OTHER)
 
 
 def test_no_byte_is_copied(local, stack, where, tmp_path):
@@ -479,6 +508,16 @@ def test_unknown(local, stack, site):
     assert site.url in notes
 
 
+def test_registry_of_hugging_face(local, stack, site, monkeypatch):
+    """What is gated there is not for Ollama's interface: the source that takes a token is named."""
+    host = site.url.removeprefix("http://")
+    monkeypatch.setattr("llmdecl.sources.ollama.registry.HUB_HOSTS", (host,))
+    site.fault("manifests", status=401, headers=JSON, body=b'{"error":"Invalid username"}')
+    (problem,) = stack(f"ollama:{host}/o/r:Q4_K_M").lock()[1]
+    assert (problem.code, len(problem.help)) == ("LD455", 1)
+    assert "hf:o/r" in problem.help[0]
+
+
 def test_registry_lies(local, stack, site):
     """A small layer with another digest is not believed."""
     registry = OllamaRegistry(site, redirects=False)
@@ -587,7 +626,8 @@ def test_another_host(local, stack, site):
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
-        ({"status": 401}, "LD422"),
+        ({"status": 401}, "LD455"),
+        ({"status": 412, "headers": JSON, "body": OLD_CLIENT}, "LD424"),
         ({"redirect": "file:///etc/passwd"}, "LD428"),
         ({}, "LD456"),
         ({"status": 404}, "LD455"),
@@ -604,6 +644,8 @@ def test_registry_faults(local, stack, site, fault, code):
     lock, problems = stack(endpoint=site.url).lock()
     assert codes(problems) == [code]
     assert lock.weights == {}
+    if fault.get("body"):
+        assert problems[0].notes == ("the server says: requires a newer version of Ollama",)
 
 
 def test_a_cut_header_is_read_again(local, stack, site, where):

@@ -1,5 +1,6 @@
 """What went wrong with a request: the rule, its words, and whether another try may help."""
 
+import json
 import ssl
 from collections.abc import Mapping
 
@@ -45,11 +46,17 @@ class Trouble(Exception):  # noqa: N818  # one try failed: `Web` decides whether
 
 
 def of_status(
-    status: int, headers: Mapping[str, str], url: str, *, token: bool, retry_after_s: float | None
+    status: int,
+    headers: Mapping[str, str],
+    url: str,
+    *,
+    body: bytes = b"",
+    token: bool,
+    retry_after_s: float | None,
 ) -> Trouble:
     """What an answer without success means; `token` says whether one was sent."""
     where = shown(url)
-    notes = _said(headers)
+    notes = _said(headers, body)
     if status in (404, 410):
         return Trouble(WEB_NOT_FOUND, f"`{where}` does not exist", notes=notes)
     if status in (401, 407):
@@ -74,10 +81,22 @@ def of_status(
     )
 
 
-def _said(headers: Mapping[str, str]) -> tuple[str, ...]:
-    words = headers.get("x-error-message", "")
+def _said(headers: Mapping[str, str], body: bytes) -> tuple[str, ...]:
+    words = headers.get("x-error-message", "") or _message(body)
     clean = "".join(each for each in words if each.isprintable())[:_WORDS]
     return (f"the server says: {clean}",) if clean else ()
+
+
+def _message(body: bytes) -> str:
+    """What an API says in JSON: `error`, or the first of the distribution API's `errors`."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    said = found.get("error") or found.get("errors") if isinstance(found, dict) else None
+    first = said[0] if isinstance(said, list) and said else said
+    words = first.get("message") if isinstance(first, dict) else first
+    return words if isinstance(words, str) else ""
 
 
 def of_exception(error: Exception, url: str) -> Trouble:

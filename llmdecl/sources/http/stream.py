@@ -69,6 +69,18 @@ class Stream:
         self._begun = self._slow_since = self._clock()
         self._slow_bytes = 0
 
+    def error(self) -> bytes:
+        """The body of an answer without success, if it is small and JSON; it may break unheard."""
+        if self.length is None or not 0 < self.length <= _WORTH_READING:
+            return b""
+        if "json" not in self.headers.get("content-type", ""):
+            return b""
+        body = bytearray()
+        with contextlib.suppress(Trouble):
+            while chunk := self.read(self.length):
+                body += chunk
+        return bytes(body)
+
     def read(self, most: int) -> bytes:
         """Up to `most` bytes as soon as there are some, nothing at the end; Trouble when it broke.
 

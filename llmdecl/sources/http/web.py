@@ -129,6 +129,7 @@ class Web:
                     stream.status,
                     stream.headers,
                     stream.url,
+                    body=stream.error(),
                     token=stream.sent_token,
                     retry_after_s=waits,
                 )

@@ -22,6 +22,9 @@ from llmdecl.sources.ollama.manifest import (
 from llmdecl.sources.ollama.rules import OLLAMA_BLOB, OLLAMA_MANIFEST
 from llmdecl.sources.ollama.settings import Extras
 
+_LICENSES = 4
+"""A licence and the policies that belong to it."""
+
 
 class Image(Protocol):
     """A model; every method raises Failure at the spec's address."""
@@ -142,12 +145,17 @@ def extras_of(image: Image) -> Extras:
         system=text("system"),
         params=text("params"),
         messages=text("messages"),
-        license=text("license"),
+        licenses=tuple(
+            image.read(layer).decode("utf-8", "replace") for layer in image.manifest.of("license")
+        ),
     )
 
 
 def license_of(extras: Extras) -> str | None:
-    """The first line of the licence that says something, which is its name; at most 80 letters."""
-    lines = (line.strip() for line in (extras.license or "").splitlines())
-    first = next((line for line in lines if line), None)
-    return None if first is None else "".join(one for one in first if one.isprintable())[:80]
+    """The names of all licences: of each the first line that says something, 80 letters of it."""
+    names = []
+    for text in extras.licenses[:_LICENSES]:
+        lines = (line.strip() for line in text.splitlines())
+        if first := next((line for line in lines if line), None):
+            names.append("".join(one for one in first if one.isprintable())[:80])
+    return ", ".join(dict.fromkeys(names)) or None

@@ -13,8 +13,8 @@ from llmdecl.sources.http.values import Source
 from llmdecl.sources.http.web import Web
 from llmdecl.sources.ollama.image import manifest_of
 from llmdecl.sources.ollama.manifest import MAX_BYTES, Layer, Manifest
-from llmdecl.sources.ollama.rules import OLLAMA_BLOB, OLLAMA_MANIFEST
-from llmdecl.sources.reference import OllamaReference
+from llmdecl.sources.ollama.rules import OLLAMA_BLOB, OLLAMA_MANIFEST, OLLAMA_UNKNOWN
+from llmdecl.sources.reference import HUB_HOSTS, OllamaReference
 from llmdecl.sources.remote import remote_part
 
 LIBRARY: Final = "registry.ollama.ai"
@@ -48,17 +48,28 @@ class Registry:
         """A blob."""
         return Source(f"{self.url}/blobs/sha256:{sha256}")
 
+    def _elsewhere(self) -> list[str]:
+        """Hugging Face's own interface takes a token; in this one Ollama shows a key of its own."""
+        if self.reference.host not in HUB_HOSTS:
+            return []
+        where = f"hf:{self.reference.namespace}/{self.reference.model}"
+        return [f'`source = "{where}"` asks with a token of Hugging Face']
+
     def image(self, what: str, address: str) -> "RemoteImage | None":
         """The model, or `None` when the registry has none of this name."""
         answer = self.web.get(
             f"{self.url}/manifests/{self.reference.tag}",
             headers=(_ACCEPT,),
             address=address,
-            allow=(404,),
+            allow=(401, 403, 404),
             max_bytes=MAX_BYTES,
         )
         if answer.status == 404:
             return None
+        if answer.status != 200:
+            summary = f"`{what}` is not in its registry, or not for everybody"
+            notes = [f"`{self.url}` wants a login (status {answer.status})"]
+            raise Failure(OLLAMA_UNKNOWN.at(address, summary, notes=notes, help=self._elsewhere()))
         return RemoteImage(self, manifest_of(answer.body, what, address), address)
 
 

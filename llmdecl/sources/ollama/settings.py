@@ -49,7 +49,7 @@ class Extras:
     system: str | None = None
     params: str | None = None
     messages: str | None = None
-    license: str | None = None
+    licenses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def pin(
     registry = _registry(room, reference)
     image, warnings = _image(want, reference, _stores(room), registry, room.tools.digest)
     config = config_of(image, want.source, want.address)
-    layer = choose(want, image, config)
+    layer = choose(want, image, config, reference.layer)
     header, of_header = image.header(layer)
     judge(want, header, config)
     facts = gguf_facts([header])
@@ -85,7 +85,7 @@ def peek(source: str, reference: OllamaReference) -> Read:
     registry = Registry(Web(), reference, None)
     image, warnings = _image(want, reference, stores, registry, lambda _: "")
     config = config_of(image, source, source)
-    header, of_header = image.header(choose(want, image, config))
+    header, of_header = image.header(choose(want, image, config, reference.layer))
     facts, found = gguf_facts([header]), (*warnings, *of_header)
     try:
         judge(want, header, config)

@@ -28,25 +28,31 @@ _COMPANIONS = {"projector": "mmproj", "draft": "draft", "adapter": "lora"}
 """Keys of a model's table that name what a layer holds."""
 
 
-def choose(want: WantedSource, image: Image, config: Config) -> Layer:
-    """The layer with the weights of this role; a Failure that lists what there is."""
+def choose(want: WantedSource, image: Image, config: Config, number: int | None = None) -> Layer:
+    """The layer with the weights of this role; a Failure that lists what there is.
+
+    `number` counts them from 1. Without one it is the one that Ollama takes, of those that it
+    takes all of the first.
+    """
     manifest = image.manifest
     if config.remote is not None:
         summary = f"`{want.source}` runs at `{config.remote}`, and has no weights"
         raise Failure(OLLAMA_CLOUD.at(want.address, summary))
     kind = LAYER_OF[want.role]
     layers = manifest.of(kind)
-    if layers:
-        return layers[-1 if want.role == "model" else 0]  # as server/images.go takes them
-    if pieces := manifest.of(*SAFETENSORS):
+    if number is not None and len(layers) >= number:
+        return layers[number - 1]
+    if layers and number is None:
+        return layers[-1 if want.role in ("model", "draft") else 0]  # server/images.go
+    if not layers and (pieces := manifest.of(*SAFETENSORS)):
         summary = f"`{want.source}` is {len(pieces)} pieces of safetensors, no GGUF"
         raise Failure(OLLAMA_SAFETENSORS.at(want.address, summary))
-    if want.role == "mmproj" and (models := manifest.of("model")):
+    if want.role == "mmproj" and not layers and (models := manifest.of("model")):
         header, _ = image.header(models[-1])  # an encoder inside is the likelier reason
         judge(want, header, config)
     there = Counter(layer.kind for layer in manifest.layers)
     notes = [f"its layers: {', '.join(f'{n} {kind}' for kind, n in there.items()) or 'none'}"]
-    summary = f"`{want.source}` has no `{kind}` layer"
+    summary = f"`{want.source}` has no `{kind}` layer" + (f" {number}" if layers else "")
     raise Failure(OLLAMA_LAYER.at(want.address, summary, notes=notes))
 
 
@@ -95,10 +101,14 @@ def left_behind(
         layers = manifest.of(kind)
         if not layers:
             continue
-        companion = {"source": want.source}
-        lines.append(f"{key} = {toml([companion] if key == 'lora' else companion)}")
+        name = want.source.partition("#")[0]
+        if key == "lora":  # Ollama uses all of them together
+            more = [{"source": f"{name}#{number}"} for number in range(2, len(layers) + 1)]
+            lines.append(f"{key} = {toml([{'source': name}, *more])}")
+            continue
+        lines.append(f"{key} = {toml({'source': name})}")
         if len(layers) > 1:
-            notes.append(f"of {len(layers)} `{kind}` layers the first is taken")
+            notes.append(f"it has {len(layers)} `{kind}` layers; `{name}#2` is the second")
     if config.renderer is not None and gguf.chat_template_sha256 is None:
         notes.append(f"Ollama renders its chats itself, as `{config.renderer}`")
     if not lines and not notes:
