@@ -113,8 +113,10 @@ def need_room(folder: Path, need_bytes: int, what: str, address: str) -> None:
     """A Failure when `folder`'s file system has no room for `need_bytes` more."""
     free = shutil.disk_usage(folder).free
     if free < need_bytes + ROOM_LEFT_BYTES:
+        spare = format_bytes(ROOM_LEFT_BYTES)
         summary = (
-            f"{what} needs {format_bytes(need_bytes)}, the store has {format_bytes(free)} free"
+            f"{what} needs {format_bytes(need_bytes)} and leaves {spare} free, the store has "
+            f"{format_bytes(free)}"
         )
         raise Failure(STORE_FULL.at(address, summary))
 

@@ -16,6 +16,9 @@ class Progress(Protocol):
     def advance(self, item: str, amount: int) -> None:
         """`amount` more bytes of `item` are through."""
 
+    def waits(self, item: str, why: str) -> None:
+        """Nothing will happen to `item` for a while."""
+
     def done(self, item: str, note: str = "") -> None:
         """No more about `item`; `note` is what came of it."""
 
@@ -27,6 +30,9 @@ class Silent:
         """Nothing."""
 
     def advance(self, item: str, amount: int) -> None:
+        """Nothing."""
+
+    def waits(self, item: str, why: str) -> None:
         """Nothing."""
 
     def done(self, item: str, note: str = "") -> None:

@@ -145,7 +145,7 @@ class Remains:
         offset = start + self._written[index]
         written = self._written[index] + len(data)
         assert written <= count
-        write_all(self.data, data, offset)
+        write_all(self.data, data, offset, self.path)
         os.pwrite(self._state, struct.pack("<Q", written), 8 * index)
         with self.moved:
             self._written[index] = written
@@ -168,12 +168,16 @@ class Remains:
         return self.plan.size_bytes
 
 
-def write_all(descriptor: int, data: bytes | memoryview, offset: int) -> None:
-    """`pwrite` until all is written."""
+def write_all(descriptor: int, data: bytes | memoryview, offset: int, path: Path) -> None:
+    """`pwrite` until all is written; `path` is what an OSError names."""
     view = memoryview(data)
-    while view:
-        count = os.pwrite(descriptor, view, offset)
-        view, offset = view[count:], offset + count
+    try:
+        while view:
+            count = os.pwrite(descriptor, view, offset)
+            view, offset = view[count:], offset + count
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def seal(folder: Path, descriptor: int, sha256: str) -> None:

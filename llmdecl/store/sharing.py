@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from llmdecl.diagnostics import Failure
-from llmdecl.store.rules import STORE_BUSY, STORE_UNUSABLE
+from llmdecl.store.rules import STORE_BUSY, STORE_FULL, STORE_UNUSABLE
 
 _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -27,7 +27,7 @@ def in_use(store: Path) -> Iterator[None]:
         lock = _open(store)
     except OSError as error:
         if error.errno not in _UNWRITABLE:
-            raise
+            raise _unusable(store, error) from None
         yield
         return
     try:
@@ -43,8 +43,7 @@ def alone(store: Path) -> Iterator[None]:
     try:
         lock = _open(store)
     except OSError as error:
-        summary = f"`{store}` can't be written: {error.strerror}"
-        raise Failure(STORE_UNUSABLE.at("store", summary)) from None
+        raise _unusable(store, error) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -55,6 +54,11 @@ def alone(store: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _unusable(store: Path, error: OSError) -> Failure:
+    rule = STORE_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else STORE_UNUSABLE
+    return Failure(rule.at("store", f"`{store}` can't be written: {error.strerror}"))
 
 
 def _open(store: Path) -> int:

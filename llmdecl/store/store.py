@@ -52,17 +52,29 @@ class Store:
         self._digest = digest
 
     @contextmanager
-    def guard(self, name: str, called_off: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """One process and thread at a time for `name`; filelock's Timeout when called off."""
+    def guard(
+        self,
+        name: str,
+        called_off: Callable[[], bool] = lambda: False,
+        waits: Callable[[], None] = lambda: None,
+    ) -> Iterator[None]:
+        """One process and thread at a time for `name`; filelock's Timeout when called off.
+
+        `waits` is called once when another one has it.
+        """
         locks = self.folder / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         lock = FileLock(locks / f"{name}.lock")
+        said = False
         while not lock.is_locked:
             try:
                 lock.acquire(timeout=0.2, poll_interval=0.05)
             except Timeout:
                 if called_off():
                     raise
+                if not said:
+                    said = True
+                    waits()
         try:
             yield
         finally:

@@ -161,4 +161,5 @@ def _room(
     with suppress(OSError):  # a store that can't be written may still hold all that is needed
         store.sweep()
     room = Room(store, pip, tools, base, told, spec.sources or Sources(), declared=spec.host)
+    room.web.on_wait = partial(told.waits, "network")
     return Weights(room), Engines(room), Together((pip, room.web))

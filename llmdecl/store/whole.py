@@ -75,7 +75,7 @@ def _write(
                     raise Stopped
                 if size_bytes is not None and size + len(chunk) > size_bytes:
                     raise Trouble(WEB_SIZE, f"`{where}` has more than {size_bytes} bytes")
-                write_all(file.fileno(), chunk, size)
+                write_all(file.fileno(), chunk, size, path)
                 digest.update(chunk)
                 size += len(chunk)
                 meter.advance(len(chunk))

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from supply_kit import TOOLS, folders, sha256, spec
 from llmdecl.cli import run
 from llmdecl.store.partial import sweep
 from llmdecl.store.roots import register
+from llmdecl.store.store import Store
 from llmdecl.store.supply import fetch_stack, lock_stack
 from llmdecl.values import to_json
 
@@ -69,6 +71,25 @@ def test_two_at_once(index, stack, start, tmp_path):
     assert (first.wait(60), second.wait(60)) == (0, 0)
     assert len(index.downloads) == 1
     assert stored(tmp_path).read_bytes() == WEIGHTS
+
+
+def test_who_waits_says_so(tmp_path):
+    """A second one for the same thing tells once that it waits, and goes on after the first."""
+    store, said, went_on = Store(tmp_path), threading.Event(), threading.Event()
+
+    def second():
+        with store.guard("x", waits=said.set):
+            went_on.set()
+
+    thread = threading.Thread(target=second)
+    with store.guard("x"):
+        thread.start()
+        assert said.wait(20)
+        assert not went_on.is_set()
+    thread.join(20)
+    assert went_on.is_set()
+    with store.guard("x", waits=lambda: pytest.fail("nobody else has it")):
+        pass
 
 
 def test_killed(index, stack, start, tmp_path):

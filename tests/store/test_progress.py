@@ -37,6 +37,16 @@ def test_lines_now_and_then(capsys):
     ]
 
 
+def test_waits(capsys):
+    """What will not move for a while is said, with the reason, also on a terminal."""
+    Lines().waits("a", "because")
+    assert "a: waits, because\n" == capsys.readouterr().err
+    out = io.StringIO()
+    with Bars(console=Console(file=out, force_terminal=True, width=80), transient=True) as bars:
+        Terminal(bars).waits("[a]", "because")
+    assert "[a]: waits, because" in out.getvalue()
+
+
 def test_terminal_goes_on():
     """On a terminal a download that goes on begins where it was, and that is no speed."""
     out = io.StringIO()

@@ -163,3 +163,13 @@ def test_check_says_whom_it_touches(folder, capsys):
     capsys.readouterr()
     assert run(["lock", "--check"]) == 2
     assert "+ file:./w.gguf  is not locked  (local)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", [["lock", "--update"], ["fetch"], ["gc"]])
+def test_store_that_can_not_be_made(folder, tmp_path, capsys, verb):
+    """A store below something that is no folder is a diagnostic of every verb that writes there."""
+    assert run(["lock"]) == 0
+    (tmp_path / "file").write_bytes(b"")
+    capsys.readouterr()
+    assert run([*verb, "--store-dir", str(tmp_path / "file" / "store")]) == (verb != ["gc"])
+    assert ("LD419" in capsys.readouterr().err) == (verb != ["gc"])

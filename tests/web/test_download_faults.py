@@ -297,7 +297,9 @@ def test_no_room(site, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(Failure) as caught:
         fetch(store, wanted(url))
-    assert "LD410" == caught.value.diagnostics[0].code
+    (problem,) = caught.value.diagnostics
+    assert "LD410" == problem.code
+    assert "and leaves 32.0 MiB free, the store has 32.0 MiB" in problem.summary
     assert site.asked_bytes() == 0
 
 
@@ -315,6 +317,7 @@ def test_disk_full(site, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "pwrite", pwrite)
     _, (problem,) = jobs.run(impatient(), [Job("m", lambda: fetch(store, wanted(url)))])
     assert "LD410" == problem.code
+    assert problem.summary.startswith(f"`{tmp_path}")
     monkeypatch.setattr(os, "pwrite", plain)
     site.log.clear()
     assert fetch(store, wanted(url))[1] == DATA

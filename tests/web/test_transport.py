@@ -276,6 +276,19 @@ def test_slow_stream(site):
     assert "hardly moves" in caught.value.diagnostics[0].summary
 
 
+def test_long_waits_are_said(site):
+    """A wait that people would take for a standstill is said before it; a short one is not."""
+    said = []
+    web = impatient()
+    web.on_wait = said.append
+    site.put("/a", b"x")
+    site.fault("/a", status=429, headers={"RateLimit": '"api";r=0;t=55'}, times=1)
+    site.fault("/a", status=503, times=1)
+    assert b"x" == web.get(f"{site.url}/a", address="m").body
+    assert 1 == len(said)
+    assert "asks to wait 56 s; goes on in 56 s" in said[0]
+
+
 def test_stop_while_waiting(site):
     """Called off between two tries it ends at once."""
     site.fault("", status=503, retry_after="100")

@@ -87,6 +87,10 @@ class Terminal:
             if item in self._tasks:
                 self._bars.advance(self._tasks[item], amount)
 
+    def waits(self, item: str, why: str) -> None:
+        """A line above the bars."""
+        self._bars.console.print(f"{item}: waits, {why}", markup=False, highlight=False)
+
     def done(self, item: str, note: str = "") -> None:
         """Take the bar away; a line stays when it had one."""
         with self._lock:
@@ -139,6 +143,11 @@ class Lines:
             if now - moving.said >= EVERY_S:
                 self._say(f"{item}: {_how_far(moving, now)}")
                 moving.said = now
+
+    def waits(self, item: str, why: str) -> None:
+        """A line."""
+        with self._lock:
+            self._say(f"{item}: waits, {why}")
 
     def done(self, item: str, note: str = "") -> None:
         """The last line, if there was a first."""

@@ -32,6 +32,8 @@ AT_ONCE = 8
 MAX_BODY_BYTES = 16 << 20
 """Of an answer that is read whole: pages of an API, manifests."""
 MAX_REDIRECTS = 10
+NOTICED_S = 5.0
+"""From how long on a wait is said."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -45,6 +47,8 @@ class Web:
     def __init__(self, patience: Patience | None = None, *, at_once: int = AT_ONCE) -> None:
         self.patience = patience or Patience()
         self.slots = Slots(at_once)
+        self.on_wait: Callable[[str], None] | None = None
+        """Told why, before a wait that people would notice."""
         self.stopped = threading.Event()
         self.bytes_received = 0
         self._counting = threading.Lock()
@@ -212,6 +216,8 @@ class Web:
             raise Trouble(trouble.rule, trouble.summary, notes=(*trouble.notes, note)).failure(
                 address
             )
+        if self.on_wait is not None and delay >= NOTICED_S:
+            self.on_wait(f"{trouble.summary}; goes on in {delay:.0f} s")
         if self.patience.sleep is not None:
             self.patience.sleep(delay)
         else:

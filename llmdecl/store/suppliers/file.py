@@ -46,7 +46,7 @@ def bring(
         room.progress.begin(want.key, None)
     compare(want, locked, file.measure(paths, room.tools.digest, want.address))
     if not linked:
-        with room.store.guard(locked.digest, room.called_off):
+        with room.guard(want.key, locked.digest):
             room.store.link_local(paths, locked.digest)
     room.progress.done(want.key, "linked")
     return ()

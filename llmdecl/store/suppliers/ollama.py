@@ -144,7 +144,7 @@ def bring(
         registry = _registry(room, reference)
         brought = bring_files(room, want, locked, lambda file: registry.source(file.sha256))
         return (*passed, *brought)
-    with room.store.guard(locked.digest, room.called_off):
+    with room.guard(want.key, locked.digest):
         problem = room.store.weights_problem(locked)
         if problem is not None:
             room.store.link_local((path,), locked.digest)

@@ -33,7 +33,7 @@ def pin(
             name, version, work=work, address=want.address, tell=room.item(want)
         )
         key = wheel.sha256 or f"{name}-{version}"
-        with room.store.guard(key, room.called_off):
+        with room.guard(want.key, key):
             known = _known(room, reference, wheel.sha256)
             package, files = known or _download(
                 room, want, reference, None, work, sha256=wheel.sha256
@@ -54,7 +54,7 @@ def bring(
         room.progress.done(want.key, "in the store")
         return ()
     assert locked.package is not None
-    guard = room.store.guard(locked.package.file.sha256, room.called_off)
+    guard = room.guard(want.key, locked.package.file.sha256)
     with guard, room.store.workplace() as work:
         problem = room.store.weights_problem(locked)
         if problem is not None:
@@ -128,7 +128,7 @@ def _download(
     if before is not None and digest != before.digest:
         summary = f"`{reference.member}` should have {before.digest}, and has {digest}"
         raise Failure(HASH_MISMATCH.at(want.address, summary))
-    with room.store.guard(digest, room.called_off):
+    with room.guard(want.key, digest):
         if room.store.files_problem(digest, files):
             room.store.add_weights(folder, digest, work)
     room.store.remember(brought.package.file, files)

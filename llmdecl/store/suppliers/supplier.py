@@ -1,6 +1,7 @@
 """What a kind of source does for the store, and what it works with."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -40,6 +41,11 @@ class Room:
     def called_off(self) -> bool:
         """Whether somebody wants to end."""
         return self.pip.stopped.is_set()
+
+    def guard(self, item: str, name: str) -> AbstractContextManager[None]:
+        """The store's, for `item`; it is said when somebody else brings the same."""
+        why = "it is on its way into the store already"
+        return self.store.guard(name, self.called_off, lambda: self.progress.waits(item, why))
 
     def item(self, want: WantedSource) -> Item:
         """How this source tells how far it is."""

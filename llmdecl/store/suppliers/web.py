@@ -29,7 +29,7 @@ def bring_files(
     if room.store.weights_problem(locked) is None:
         room.progress.done(want.key, "in the store")
         return ()
-    with room.store.guard(locked.digest, room.called_off), room.store.workplace() as work:
+    with room.guard(want.key, locked.digest), room.store.workplace() as work:
         problem = room.store.weights_problem(locked)
         notes = [] if problem is None else _fill(room, want, locked, source_of, work)
     room.progress.done(want.key, ", ".join(dict.fromkeys(notes)) or "in the store")
@@ -129,7 +129,7 @@ def download_to_know(
             tell=room.item(want),
         ) as files:
             digest = weights_digest(files)
-            with room.store.guard(digest, room.called_off):
+            with room.guard(want.key, digest):
                 if room.store.files_problem(digest, files):
                     room.store.add_weights(folder, digest, work)
     path = room.store.folder / weights_file(digest, len(files))
