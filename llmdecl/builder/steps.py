@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmdecl.builder import running, toolchain
+from llmdecl.builder.missing import meanings
 from llmdecl.builder.progress import BuildProgress, compiled_object, count_objects
 from llmdecl.builder.rules import COMPILE_FAILED, CONFIGURE_FAILED, NO_SERVER
 from llmdecl.builder.running import ProgramFailed
@@ -207,5 +208,5 @@ def manifest_of(recipe: BuildRecipe, configured: Configured, site: Site, entry: 
 
 
 def _failure(rule: Rule, address: str, what: str, failed: ProgramFailed, log: Path) -> Failure:
-    notes = [*failed.last, f"log: {log}"]
+    notes = [*meanings(failed.lines), *failed.last, f"log: {log}"]
     return Failure(rule.at(address, f"{what}: status {failed.status}", notes=notes), status=3)

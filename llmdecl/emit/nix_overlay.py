@@ -232,7 +232,7 @@ def _engine(name: str, recipe: BuildRecipe) -> Mapping[str, nix.Value]:
     spaced = [flag for flag in flags if any(each.isspace() for each in flag)]
     return {
         "name": name,
-        "version": str(archive.build) if archive.build else recipe.version.removeprefix("b"),
+        "version": str(archive.build) if archive.build else recipe.version.lstrip("bv"),
         "src": nix.Expression(_source(recipe)),
         "backends": [
             *(["blas"] if recipe.options.get("GGML_BLAS") == "ON" else []),
@@ -284,7 +284,7 @@ def _archive(archive: SourceArchive) -> str:
     if origin.startswith("pypi:"):
         package = archive.file_name.rpartition("-")[0]
         url = f"mirror://pypi/{package[:1]}/{package}/{archive.file_name}"
-    elif re.fullmatch(r"b[0-9]+", origin):
+    elif re.fullmatch(r"[bv][0-9.]+", origin):
         url = ARCHIVES.format(ref=f"refs/tags/{origin}")
     elif re.fullmatch(r"[0-9a-f]{40}", origin):
         url = ARCHIVES.format(ref=origin)

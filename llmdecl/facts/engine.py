@@ -230,7 +230,7 @@ def _end_session(process: subprocess.Popen[bytes]) -> None:
 
 def _not_started(error: OSError) -> str:
     if error.errno == errno.ENOEXEC:
-        return "is no program for this kind of machine"
+        return "is no program for this kind of machine, nor a script that begins with `#!`"
     if error.errno == errno.ENOENT:
         return "can't be started: its interpreter or loader is not there"
     return f"can't be started: {error.strerror or error}"

@@ -15,13 +15,14 @@ _BUILD = re.compile(r"(?:b|0\.)([0-9]{4,6})(?:\.[0-9]+)?")
 """A release of llama.cpp, or of a package that is numbered after it: `b10434`, `0.10434.0`."""
 
 
-def rules_are_of(*, version: str, commit: str | None = None) -> bool:
+def rules_are_of(*, version: str, commit: str | None = None, build: int | None = None) -> bool:
     """Whether the rules are this engine's; `version` may also be a commit.
 
-    What an engine says of its own build number is not asked: a shallow clone says `build 1`.
+    An engine's own build number is nothing where it was built of a shallow clone (`build 1`).
     """
     words = [word for word in (version, commit) if word]
     if any(word.startswith(known) for word in words for known in COMMITS):
         return True
-    build = _BUILD.fullmatch(version)
-    return build is not None and FIRST <= int(build[1]) <= LAST
+    release = _BUILD.fullmatch(version)
+    numbers = (build, int(release[1]) if release else None)
+    return any(number is not None and FIRST <= number <= LAST for number in numbers)

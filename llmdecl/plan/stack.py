@@ -131,9 +131,10 @@ def _unreached(models: Iterable[Resolved]) -> Iterator[Diagnostic]:
 def _beyond(models: Iterable[Resolved]) -> Iterator[Diagnostic]:
     """Engines that the memory rules are not of, once each."""
     for engine in {model.engine.name: model.engine for model in models}.values():
-        said = engine.release or engine.plan.version
-        if engine.locked and not rules_are_of(version=said, commit=engine.commit):
-            commit = f", commit {engine.commit[:8]}" if engine.commit else ""
+        said, commit = engine.release or engine.plan.version, (engine.commit or "")[:8]
+        known = rules_are_of(version=said, commit=engine.commit, build=engine.build)
+        if engine.locked and not known:
+            commit = f", commit {commit}" if commit and commit[:7] not in said else ""
             summary = (
                 f"engine `{engine.name}` is llama.cpp {said}{commit}, and the memory rules are of "
                 f"{KNOWN}: sizes may be others"

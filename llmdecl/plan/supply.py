@@ -88,6 +88,8 @@ class PinnedEngine:
     plan: EnginePlan
     commit: str | None = None
     """llama.cpp's commit, as far as anybody said."""
+    build: int | None = None
+    """The number that it says of itself."""
     release: str | None = None
     """What its version is in numbers of llama.cpp, where a package carries it."""
     present: bool | None = None
@@ -116,6 +118,7 @@ def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> Pinned
                 recipe=locked.recipe,
             ),
             commit=locked.commit,
+            build=locked.build,
             release=locked.package.version if locked.package else None,
             present=found.present if found else None,
         )
@@ -129,6 +132,7 @@ def pinned_engine(name: str, engine: Engine, facts: Facts, lock: Lock) -> Pinned
         backends=found.backends if found else None,
         listed=found.devices if found else None,
         commit=found.commit if found else None,
+        build=found.build if found else None,
         plan=EnginePlan(
             name=name,
             digest=digest,

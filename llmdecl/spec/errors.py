@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from llmdecl.diagnostics import Diagnostic
 from llmdecl.spec.address import Path, address, name_of
 from llmdecl.spec.judge import judge
-from llmdecl.spec.kinds import SPEC, Items, Kind, Named, Record, Variants, fields
-from llmdecl.spec.rules import LATER_CHOICE, MISSING_KEY, NOT_A_CHOICE, WRONG_TYPE
+from llmdecl.spec.kinds import SPEC, Items, Kind, Named, Record, Variants, description, fields
+from llmdecl.spec.rules import LATER_CHOICE, MALFORMED, MISSING_KEY, NOT_A_CHOICE, WRONG_TYPE
 from llmdecl.spec.unknown import nearest, unknown_key
 from llmdecl.spec.words import listed, shown
 
@@ -73,7 +73,10 @@ def explain(fault: Fault, tree: object) -> Diagnostic:
     verdict = judge(key, fault.kind, value)
     if verdict is None:  # pydantic knows better: never seen, and still said
         return WRONG_TYPE.at(where, f"`{key}` is not what this key takes")
-    return verdict.rule.at(where, verdict.summary, notes=verdict.notes, help=verdict.help)
+    notes = verdict.notes
+    if verdict.rule is MALFORMED and isinstance(fault.table, Record):
+        notes = (*notes, *description(fault.table.table, key))
+    return verdict.rule.at(where, verdict.summary, notes=notes, help=verdict.help)
 
 
 def one_cause_once(faults: Iterable[Fault], tree: object) -> tuple[Fault, ...]:

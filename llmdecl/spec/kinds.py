@@ -103,6 +103,12 @@ def fields(table: type[Table]) -> AnyMapping[str, Kind]:
     return {(info.alias or name): _kind(hints[name]) for name, info in table.model_fields.items()}
 
 
+def description(table: type[Table], key: str) -> tuple[str, ...]:
+    """What the reference says of a key, if anything."""
+    infos = (info for name, info in table.model_fields.items() if (info.alias or name) == key)
+    return tuple(info.description for info in infos if info.description)
+
+
 @cache
 def required(table: type[Table]) -> tuple[str, ...]:
     """The keys that a table can't do without."""

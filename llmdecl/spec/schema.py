@@ -199,6 +199,9 @@ class PathEngine(Table):
     path: Text = Field(description="its path; a relative one starts at the spec's folder")
 
 
+RELEASE_PATTERN = r"^(b[0-9]{1,6}|v[0-9]{1,4}(\.[0-9]{1,6}){1,3})$"
+"""Tags of llama.cpp's releases; from 2026 on some have a version instead of a build number."""
+
 BuildBackend = Literal["cpu", "cuda", "hip", "metal", "rpc", "sycl", "vulkan"]
 
 
@@ -207,8 +210,8 @@ class SourceEngine(Table):
 
     kind: Literal["llama.cpp"] = Field(description="the serving program")
     provider: Literal["source"] = Field(description="built from source")
-    version: Annotated[str, StringConstraints(pattern=r"^b[0-9]{1,6}$")] | None = Field(
-        None, description="a release of llama.cpp: `b10434`; or `commit`, or `source`"
+    version: Annotated[str, StringConstraints(pattern=RELEASE_PATTERN)] | None = Field(
+        None, description="a release of llama.cpp: `b10434` or `v0.1.0`; or `commit`, or `source`"
     )
     commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = Field(
         None, description="a commit of llama.cpp, all 40 digits"

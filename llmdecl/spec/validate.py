@@ -7,10 +7,12 @@ from pydantic import ValidationError
 
 from llmdecl.diagnostics import Diagnostic, has_errors
 from llmdecl.spec.address import parse_address
+from llmdecl.spec.checks.sources import TREE_KEYS
 from llmdecl.spec.checks.table import CHECKS
 from llmdecl.spec.dots import Moves, unquoted
 from llmdecl.spec.errors import explain, faults, nulls, one_cause_once
 from llmdecl.spec.mend import mended
+from llmdecl.spec.rules import ENGINE_TREE
 from llmdecl.spec.schema import Spec
 
 MOST = 500
@@ -43,7 +45,7 @@ def validate(
         refused |= {fault.path for fault in wrong}
     if partial is not None:
         for check in CHECKS:
-            found += [each for each in check(partial) if not _within(each.address, refused)]
+            found += [each for each in check(partial) if not _explained(each, refused)]
     return (None if has_errors(found) else spec), tuple(found), moves
 
 
@@ -65,7 +67,9 @@ def _frozen(tree: object) -> object:
             return tree
 
 
-def _within(address: str, refused: set[tuple[str | int, ...]]) -> bool:
-    """Whether an address is a refused place or below one."""
-    path = parse_address(address) or ()
+def _explained(problem: Diagnostic, refused: set[tuple[str | int, ...]]) -> bool:
+    """Whether its address is a refused place or below one, or it misses what was refused."""
+    path = parse_address(problem.address) or ()
+    if problem.code == ENGINE_TREE.code and any((*path, key) in refused for key in TREE_KEYS):
+        return True
     return any(path[:length] in refused for length in range(1, len(path) + 1))

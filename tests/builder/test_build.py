@@ -144,6 +144,7 @@ def test_cuda_without_a_namespace_is_said_not_to_be_reproducible(tmp_path, monke
         ("STANDIN_BROKEN", rules.COMPILE_FAILED, "this is broken on purpose"),
         ("STANDIN_NO_SERVER", rules.NO_SERVER, ""),
         ("LLAMA_BUILD_NUMBER", rules.CONFIGURE_FAILED, "would be guessed"),
+        ("STANDIN_CUBLAS", rules.CONFIGURE_FAILED, "CUDA::cublas"),
     ],
 )
 def test_a_failed_build_leaves_its_log_and_nothing_else(tmp_path, option, rule, told):
@@ -157,6 +158,8 @@ def test_a_failed_build_leaves_its_log_and_nothing_else(tmp_path, option, rule, 
     assert (3, rule.code) == (failed.value.status, problem.code)
     assert told in "\n".join(problem.notes)
     if told:
+        meant = problem.notes[0].startswith("cuBLAS is not in")
+        assert meant == (option == "STANDIN_CUBLAS")
         log = Path(problem.notes[-1].removeprefix("log: "))
         assert told in log.read_text()
     assert [] == entries(tmp_path)

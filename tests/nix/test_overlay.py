@@ -101,12 +101,13 @@ def test_source_is_the_tree_by_its_nar_hash(engines):
 @pytest.mark.parametrize(
     ("origin", "url"),
     [
+        ("v0.1.0", "https://github.com/ggml-org/llama.cpp/archive/refs/tags/v0.1.0.tar.gz"),
         ("1" * 40, f"https://github.com/ggml-org/llama.cpp/archive/{'1' * 40}.tar.gz"),
         (f"https://example.org/x.tar.gz#sha256={'ab' * 32}", "https://example.org/x.tar.gz"),
     ],
 )
 def test_other_origins(origin, url):
-    """A commit's archive, and a web server's without what is not its address."""
+    """A release's and a commit's archive, and a web server's without what is not its address."""
     assert f'url = "{url}";' in overlay({"main": recipe(archive=archive(origin=origin))})
 
 

@@ -31,6 +31,13 @@ def test_versions_that_the_rules_are_of(version: str, commit: str | None, known:
     assert rules_are_of(version=version, commit=commit) is known
 
 
+def test_an_engine_says_its_own_build() -> None:
+    """A program at a path is known by the number of its build, unless a clone was shallow."""
+    assert rules_are_of(version="10200 (deadbee)", commit="deadbee", build=10200)
+    assert not rules_are_of(version="10500 (deadbee)", commit="deadbee", build=10500)
+    assert not rules_are_of(version="1 (deadbee)", commit="deadbee", build=1)
+
+
 def _said(commit: str, number: str) -> list[str]:
     engine = LOCK.engines["llama"]
     assert engine.package is not None

@@ -48,6 +48,8 @@ def test_origins():
     assert parse_origin(engine(version="b10434")) == Revision("b10434", None)
     assert parse_origin(engine(version="b10434")).ref == "refs/tags/b10434"
     assert parse_origin(engine(version="b10434")).build == 10434
+    assert parse_origin(engine(version="v0.1.0")).ref == "refs/tags/v0.1.0"
+    assert parse_origin(engine(version="v0.1.0")).build is None
     assert parse_origin(engine(commit="a" * 40)).ref == "a" * 40
     assert parse_origin(engine(source="pypi:Llama_cpp.Python==0.3.36")) == Sdist(
         "llama-cpp-python", "0.3.36"

@@ -36,8 +36,8 @@ class Revision:
 
     @property
     def build(self) -> int | None:
-        """The build number that a release tag is."""
-        return int(self.tag[1:]) if self.tag else None
+        """The build number that a release tag is; `v0.1.0` is none."""
+        return int(self.tag[1:]) if self.tag and self.tag.startswith("b") else None
 
     @property
     def ref(self) -> str:

@@ -11,6 +11,9 @@ from llmdecl.spec.rules import BAD_SOURCE_ENDPOINT, ENGINE_TREE, RELATIVE_SOURCE
 from llmdecl.spec.schema import SourceEngine, Spec
 from llmdecl.spec.words import listed, shown
 
+TREE_KEYS = ("version", "commit", "source")
+"""Of which an engine of source has one."""
+
 
 def check(spec: Spec) -> Iterator[Diagnostic]:
     """Endpoints, paths of the machine, and the one tree of each engine that is built."""
@@ -26,15 +29,7 @@ def check(spec: Spec) -> Iterator[Diagnostic]:
 
 
 def _tree(name: str, engine: SourceEngine) -> Iterator[Diagnostic]:
-    given = [
-        key
-        for key, value in (
-            ("version", engine.version),
-            ("commit", engine.commit),
-            ("source", engine.source),
-        )
-        if value is not None
-    ]
+    given = [key for key in TREE_KEYS if getattr(engine, key) is not None]
     if len(given) != 1:
         what = f"names {listed(given)}, and can have one" if given else "names no tree"
         note = "`version`, `commit` or `source` says what it is built of"
