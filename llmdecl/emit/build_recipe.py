@@ -9,6 +9,9 @@ from string import Template
 
 from llmdecl.emit.artefact import Artefact, ArtefactSet
 from llmdecl.emit.dialects import cmake
+from llmdecl.engines.llama_cpp.amd_architectures import PACKAGED_TO
+from llmdecl.engines.llama_cpp.architectures import cuda_word
+from llmdecl.engines.llama_cpp.nvidia_architectures import NVIDIA
 from llmdecl.engines.llama_cpp.recipe import BuildRecipe
 from llmdecl.engines.llama_cpp.reproducible import ENVIRONMENT, cmake_options, flags
 from llmdecl.engines.llama_cpp.tools import TOOLS
@@ -25,13 +28,20 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
 
 IMAGES: Mapping[str, tuple[str, str]] = {
     "cuda": (
-        "docker.io/nvidia/cuda:13.0.1-devel-ubuntu24.04",
-        "docker.io/nvidia/cuda:13.0.1-runtime-ubuntu24.04",
+        "docker.io/nvidia/cuda:{}-devel-ubuntu24.04",
+        "docker.io/nvidia/cuda:{}-runtime-ubuntu24.04",
     ),
-    "hip": ("docker.io/rocm/dev-ubuntu-24.04:7.0-complete",) * 2,
-    "sycl": ("docker.io/intel/oneapi-basekit:2025.2.2-0-devel-ubuntu24.04",) * 2,
+    "hip": ("docker.io/rocm/dev-ubuntu-24.04:{}-complete",) * 2,
+    "sycl": ("docker.io/intel/oneapi-basekit:{}-0-devel-ubuntu24.04",) * 2,
 }
 """Images with a backend's toolkit: to build in, and to run in."""
+
+TOOLKITS: Mapping[str, tuple[str, ...]] = {
+    "cuda": ("13.0.1", "12.9.1"),
+    "hip": ("7.1.1", "6.3.4"),
+    "sycl": ("2025.2.2",),
+}
+"""Their releases: the first is for all but devices that only the last one still has code for."""
 
 BASE = "docker.io/library/debian:12"
 
@@ -42,17 +52,16 @@ def emit(plan: Plan) -> ArtefactSet:
         Artefact(path=f"{FOLDER}/{engine.name}/{name}", text=text)
         for engine in plan.engines
         if engine.recipe is not None
-        for name, text in texts(engine.recipe).items()
+        for name, text in sorted(texts(engine.recipe).items())
     )
 
 
 def texts(recipe: BuildRecipe) -> Mapping[str, str]:
-    """Its three files by name."""
-    return {
-        "Containerfile": containerfile(recipe),
-        "build.sh": build_script(recipe),
-        "recipe.cmake": cmake_cache(recipe),
-    }
+    """Its files by name."""
+    files = {"build.sh": build_script(recipe), "recipe.cmake": cmake_cache(recipe)}
+    if "metal" not in recipe.backends:  # no container has Apple's compiler
+        files["Containerfile"] = containerfile(recipe)
+    return files
 
 
 def refused(recipe: BuildRecipe) -> Iterator[tuple[str, str]]:
@@ -207,10 +216,25 @@ def build_script(recipe: BuildRecipe) -> str:
     )
 
 
+def _images(recipe: BuildRecipe) -> tuple[str, str]:
+    """By the first backend with a toolkit, in a release that compiles for every architecture."""
+    backend = next((each for each in recipe.backends if each in IMAGES), None)
+    if backend is None:
+        return BASE, BASE
+    cuda = [one for word in recipe.architectures if (one := cuda_word(word))]
+    old = any(NVIDIA[one.base].last for one in cuda)
+    old = old or any(word.partition(":")[0] in PACKAGED_TO for word in recipe.architectures)
+    release = TOOLKITS[backend][-1 if old else 0]
+    build, run = IMAGES[backend]
+    return build.format(release), run.format(release)
+
+
 CONTAINER = Template(r"""# $what; inputs $input_hash
 #
 # Put $file_name beside this file, then:
 #   podman build -t llama.cpp -f Containerfile .
+# Tags of images move. `--build-arg BUILD_IMAGE=NAME@sha256:...` pins one; for other devices than
+# cards (Jetson) both have to be the maker's own.
 ARG BUILD_IMAGE=$build_image
 ARG RUN_IMAGE=$run_image
 
@@ -230,7 +254,7 @@ ENTRYPOINT ["/opt/llama.cpp/bin/$server"]
 
 def containerfile(recipe: BuildRecipe) -> str:
     """The same at `/llmdecl`, which a container may have; images can be replaced by arguments."""
-    images = next((IMAGES[each] for each in recipe.backends if each in IMAGES), (BASE, BASE))
+    images = _images(recipe)
     packages = [*PACKAGES["cpu"]]
     for backend in recipe.backends:
         packages += PACKAGES.get(backend, ())

@@ -62,6 +62,37 @@ def test_a_plan_has_the_recipes_of_its_source_engines():
         assert ["engines.own.options"] == [problem.address for problem in found]
 
 
+@pytest.mark.parametrize(
+    ("backend", "words", "image"),
+    [
+        ("cuda", ("sm_86",), "cuda:13.0.1-devel"),
+        ("cuda", ("sm_61", "sm_120"), "cuda:12.9.1-devel"),
+        ("cuda", ("compute_70",), "cuda:12.9.1-devel"),
+        ("hip", ("gfx1032", "gfx1100"), "rocm/dev-ubuntu-24.04:7.1.1"),
+        ("hip", ("gfx906:xnack-",), "rocm/dev-ubuntu-24.04:6.3.4"),
+        ("vulkan", (), "debian:12"),
+    ],
+)
+def test_images_have_a_toolkit_for_the_devices(backend, words, image):
+    """CUDA 13 dropped Pascal and Volta, AMD's packages after ROCm 6.3 dropped Vega."""
+    text = build_recipe.containerfile(recipe(backends=(backend,), architectures=words))
+    assert f"{image}" in text.partition("ARG BUILD_IMAGE=")[2].splitlines()[0]
+
+
+def test_no_container_for_metal():
+    """Apple's compiler is in no image."""
+    made = build_recipe.texts(recipe(backends=("metal",)))
+    assert {"build.sh", "recipe.cmake"} == set(made)
+
+
+def test_programs_are_linked_without_a_driver():
+    """With CUDA as a library the driver's may be missing; modules and CPU engines need no word."""
+    word = "--allow-shlib-undefined"
+    assert word in build_recipe.cmake_cache(recipe(backends=("cuda",)))
+    assert word not in build_recipe.cmake_cache(recipe(backends=("cuda",), GGML_BACKEND_DL="ON"))
+    assert word not in build_recipe.cmake_cache(recipe())
+
+
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 @pytest.mark.parametrize("case", CASES)
 def test_the_script_parses(case, shell, tmp_path):

@@ -38,6 +38,8 @@ class AmdArchitecture(Value, frozen=True, kw_only=True):
     """Values of `HSA_OVERRIDE_GFX_VERSION` that are in use, the best first."""
 
 
+PACKAGED_TO: Mapping[str, Release] = {"gfx900": (6, 3), "gfx906": (6, 3)}
+"""The last ROCm before TheRock's whose packages by AMD still have code of a target."""
 THEROCK: Release = (7, 14)
 """The first ROCm that is built by TheRock, for many more devices."""
 _ALL = ((5, 6), None)

@@ -49,9 +49,16 @@ def cmake_options(recipe: BuildRecipe) -> Mapping[str, str]:
     merged = {**fixed, **options}
     for kind in () if metal else _LINKED:
         name = f"CMAKE_{kind}_LINKER_FLAGS"
-        merged[name] = _joined(options.get(name), "-Wl,--build-id=none")
+        merged[name] = _joined(options.get(name), "-Wl,--build-id=none", *_of_driver(recipe, kind))
     own = {f"CMAKE_{language}_FLAGS" for language in COMPILERS}
     return {name: merged[name] for name in sorted(merged) if name not in own}
+
+
+def _of_driver(recipe: BuildRecipe, kind: str) -> tuple[str, ...]:
+    """A program that is linked with the CUDA backend misses the driver's library where no driver
+    is: in a container, on a build machine. Modules are not linked with."""
+    linked = "cuda" in recipe.backends and recipe.options.get("GGML_BACKEND_DL") != "ON"
+    return ("-Wl,--allow-shlib-undefined",) if linked and kind == "EXE" else ()
 
 
 def flags(recipe: BuildRecipe, source: str, build: str) -> Mapping[str, str]:
