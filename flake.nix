@@ -24,9 +24,10 @@
         llmdecl = final.callPackage ./modules/package.nix { };
       };
 
-      # functions, not paths: what Nix 2.8 takes for a module
-      nixosModules.default = import ./modules/nixos.nix;
-      homeModules.default = import ./modules/home-manager.nix;
+      # sets, not paths: what Nix 2.8 takes for a module. The path in it is what the module system
+      # knows a module by that is imported twice, and where errors say that options are declared.
+      nixosModules.default.imports = [ ./modules/nixos.nix ];
+      homeModules.default.imports = [ ./modules/home-manager.nix ];
 
       lib = import ./modules/lib.nix // {
         compile = import ./modules/compile.nix;

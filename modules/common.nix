@@ -22,11 +22,16 @@ let
     else
       [ ];
 
+  # a table of the spec; what is none is the compiler's to say
+  table = value: if builtins.isAttrs value then value else { };
+  tables = value: lib.mapAttrs (_: table) (table value);
+  over = added: value: if builtins.isAttrs value then value // added else value;
+
   # { host; port; } of `127.0.0.1:8080` and `[::1]:8080`; null for a unix socket
   parse =
     listen:
     let
-      found = builtins.match "(.*):([0-9]+)" listen;
+      found = if builtins.isString listen then builtins.match "(.*):([0-9]+)" listen else null;
     in
     if found == null then
       null
@@ -53,7 +58,7 @@ rec {
     };
 
     settings = mkOption {
-      type = format.type;
+      type = types.attrsOf format.type;
       default = { };
       example = lib.literalExpression ''
         {
@@ -151,16 +156,13 @@ rec {
     }
     // given
     // {
-      engines = (given.engines or { }) // packaged;
-      manager = {
-        inherit kind;
-      }
-      // given.manager or { };
+    }
+    // {
+      engines = over packaged (given.engines or { });
+      manager = if given ? manager.kind then given.manager else over { inherit kind; } (given.manager or { });
     }
     // lib.optionalAttrs (cfg.devices != null) {
-      host = (given.host or { }) // {
-        inherit (cfg) devices;
-      };
+      host = over { inherit (cfg) devices; } (given.host or { });
     };
 
   # the whole stack; `words` are further arguments
@@ -214,20 +216,45 @@ rec {
       }
     );
 
-  models = cfg: builtins.attrNames (cfg.settings.models or { });
+  models = cfg: builtins.attrNames (table (cfg.settings.models or { }));
+  endpoints = cfg: tables (cfg.settings.endpoints or { });
+  manager = cfg: table (cfg.settings.manager or { });
 
-  # { name; host; port; } of endpoints on the network
-  ports =
+  # whether a router of ours is before the models
+  isRouted = cfg: (table (cfg.settings.router or { })).kind or "llmdecl" != "none";
+
+  # { name; host; port; model; } of what listens on the network. Without a router, an endpoint of
+  # several models is a port for each: what the lock says, null where it says none. A lock that is
+  # built can't be read here.
+  listeners =
     cfg:
-    builtins.filter (each: each != null) (
-      lib.mapAttrsToList (
+    let
+      locked =
+        if cfg.lockFile == null || lib.isDerivation cfg.lockFile then
+          { }
+        else
+          (import ./lib.nix).readLock cfg.lockFile;
+      of =
         name: endpoint:
         let
-          found = parse (endpoint.listen or "");
+          found = parse (endpoint.listen or null);
+          named = endpoint.models or [ "*" ];
+          own = if builtins.elem "*" named then models cfg else named;
         in
-        if found == null then null else found // { inherit name; }
-      ) (cfg.settings.endpoints or { })
-    );
+        if found == null then
+          [ ]
+        else if isRouted cfg || builtins.length own == 1 then
+          [ (found // { inherit name; }) ]
+        else
+          map (model: {
+            inherit name model;
+            inherit (found) host;
+            port = locked.ports.${model} or null;
+          }) own;
+    in
+    lib.concatLists (lib.mapAttrsToList of (endpoints cfg));
+  ports = cfg: builtins.filter (each: each.port != null) (listeners cfg);
+  unlocked = cfg: map (each: each.model) (builtins.filter (each: each.port == null) (listeners cfg));
   openPorts = cfg: map (each: each.port) (builtins.filter (each: !builtins.elem each.host loopback) (ports cfg));
 
   # files that must not be in the store, where any user reads
@@ -238,7 +265,7 @@ rec {
       lib.nameValuePair "${path}.settings.endpoints.${name}.api-keys-file" (
         endpoint.api-keys-file or null
       )
-    ) (cfg.settings.endpoints or { })
+    ) (endpoints cfg)
     // {
       "${path}.settings.sources.hf.token-file" = cfg.settings.sources.hf.token-file or null;
       "${path}.environmentFile" = cfg.environmentFile;
@@ -264,12 +291,12 @@ rec {
         message = "${path}.devices and ${path}.settings.host.devices are both set";
       }
       {
-        assertion = cfg.settings.manager.kind or kind == kind;
-        message = "${path}.settings.manager.kind is \"${cfg.settings.manager.kind or kind}\", and here it is \"${kind}\"";
+        assertion = (manager cfg).kind or kind == kind;
+        message = "${path}.settings.manager.kind is ${builtins.toJSON (manager cfg).kind}, and here it is \"${kind}\"";
       }
     ]
     ++ map (name: {
-      assertion = !(cfg.settings.engines or { } ? ${name});
+      assertion = !(table (cfg.settings.engines or { }) ? ${name});
       message = "${path}.engines.${name} and ${path}.settings.engines.${name} are both set";
     }) (builtins.attrNames cfg.engines)
     ++ map (at: {
@@ -281,7 +308,8 @@ rec {
       message = "${at} is in Nix's store, where everybody can read it";
     }) (secrets cfg);
 
-  warnings =
+  # programs that Nix did not make run beside it, but not on NixOS
+  foreign =
     cfg:
     lib.concatLists (
       lib.mapAttrsToList (
@@ -290,14 +318,17 @@ rec {
           "pypi"
           "source"
         ]) "${path}.settings.engines.${name}.provider is \"${engine.provider}\": NixOS runs no such program by itself; ${path}.engines.${name}.package takes one of Nix"
-      ) (cfg.settings.engines or { })
-    )
-    ++ lib.concatLists (
+      ) (tables (cfg.settings.engines or { }))
+    );
+
+  warnings =
+    cfg:
+    lib.concatLists (
       lib.mapAttrsToList (
         name: model:
         lib.optional (
-          cfg.weights == "path" && !lib.hasPrefix "file:" (model.source or "file:")
+          cfg.weights == "path" && !lib.hasPrefix "file:" (toString (model.source or "file:"))
         ) "${path}.weights is \"path\", and nothing brings ${path}.settings.models.${name}.source"
-      ) (cfg.settings.models or { })
+      ) (tables (cfg.settings.models or { }))
     );
 }

@@ -19,15 +19,28 @@ let
     cfg.stateDir
     "--store"
     cfg.modelsDir
+    "--socket-proxy"
+    "${pkgs.systemd}/lib/systemd/systemd-socket-proxyd"
   ];
 
   # names are of the settings, contents of the derivation
   units = [
     "llmdecl.target"
     "llmdecl.slice"
-    "llmdecl-router.service"
   ]
   ++ map (name: "llmdecl-model-${name}.service") (common.models cfg)
+  ++ (
+    if common.isRouted cfg then
+      [ "llmdecl-router.service" ]
+    else
+      lib.concatMap (name: [
+        "llmdecl-model-${name}.socket"
+        "llmdecl-proxy-${name}.service"
+      ]) (common.models cfg)
+  )
+  ++ lib.optionals ((common.manager cfg).socket-activation or false == true) (
+    map (name: "llmdecl-endpoint-${name}.socket") (builtins.attrNames (common.endpoints cfg))
+  )
   ++ lib.optionals (cfg.weights == "fetch") [
     "llmdecl-fetch.service"
     "llmdecl-fetch.service.d/lock.conf"
@@ -52,7 +65,7 @@ in
       type = types.package;
       readOnly = true;
       default = compiled;
-      defaultText = "what `llmdecl compile` wrote";
+      defaultText = lib.literalMD "what `llmdecl compile` wrote";
       description = "Units and the router's configuration, for looking at.";
     };
     spec = mkOption {
@@ -60,7 +73,7 @@ in
       readOnly = true;
       internal = true;
       default = common.spec cfg "systemd-user";
-      defaultText = "`settings` with engines, devices and manager";
+      defaultText = lib.literalMD "`settings` with engines, devices and manager";
       description = "The spec as it is compiled; `llmdecl check --nix` reads it.";
     };
   };
@@ -72,7 +85,9 @@ in
         message = "services.llmdecl.checkConfig: names of units are the settings', so they have to check";
       }
     ];
-    warnings = common.warnings cfg;
+    warnings =
+      lib.optionals (!(config.targets.genericLinux.enable or false)) (common.foreign cfg)
+      ++ common.warnings cfg;
 
     home.packages = [ cfg.package ];
     xdg.configFile =
@@ -82,7 +97,10 @@ in
       // {
         "systemd/user/default.target.wants/llmdecl.target".source = unit "llmdecl.target";
         "llmdecl".source = "${compiled}/etc/llmdecl";
-        "user-tmpfiles.d/llmdecl.conf".source = "${compiled}/share/user-tmpfiles.d/llmdecl.conf";
+        "user-tmpfiles.d/llmdecl.conf" = {
+          source = "${compiled}/share/user-tmpfiles.d/llmdecl.conf";
+          onChange = "${pkgs.systemd}/bin/systemd-tmpfiles --user --create";
+        };
       };
     systemd.user.tmpfiles.rules = lib.mapAttrsToList (
       digest: folder: "L+ ${cfg.modelsDir}/weights/${digest} - - - - ${folder}"

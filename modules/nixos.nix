@@ -32,7 +32,8 @@ let
     "services.llama-swap" = config.services.llama-swap or { };
     "services.llama-cpp" = config.services.llama-cpp or { };
   };
-  portOf = other: other.port or other.settings.port or null;
+  # in this order: a renamed option warns whoever reads it
+  portOf = other: other.settings.port or other.port or null;
   clashes = lib.concatLists (
     lib.mapAttrsToList (
       name: other:
@@ -50,6 +51,10 @@ let
     "/root"
     "/run/user"
     "/tmp"
+  ];
+  folders = [
+    "stateDir"
+    "modelsDir"
   ];
   isHidden = folder: builtins.any (each: folder == each || lib.hasPrefix "${each}/" folder) hidden;
 in
@@ -85,7 +90,7 @@ in
       type = types.package;
       readOnly = true;
       default = compiled;
-      defaultText = "what `llmdecl compile` wrote";
+      defaultText = lib.literalMD "what `llmdecl compile` wrote";
       description = "Units, rights and the router's configuration, for looking at.";
     };
     spec = mkOption {
@@ -93,7 +98,7 @@ in
       readOnly = true;
       internal = true;
       default = common.spec cfg "systemd";
-      defaultText = "`settings` with engines, devices and manager";
+      defaultText = lib.literalMD "`settings` with engines, devices and manager";
       description = "The spec as it is compiled; `llmdecl check --nix` reads it.";
     };
   };
@@ -105,7 +110,11 @@ in
       ++ map (option: {
         assertion = !isHidden cfg.${option};
         message = "services.llmdecl.${option} is ${cfg.${option}}, which no unit of the stack can see";
-      }) [ "stateDir" "modelsDir" ]
+      }) folders
+      ++ map (option: {
+        assertion = builtins.match "/[[:alnum:]/._+@-]*" cfg.${option} != null;
+        message = "services.llmdecl.${option} is ${cfg.${option}}; paths in units are letters, digits and /._+@-";
+      }) folders
       ++ [
         {
           assertion = lib.hasPrefix "/var/lib/" cfg.stateDir;
@@ -113,9 +122,17 @@ in
         }
       ];
     warnings =
-      common.warnings cfg
-      ++ lib.optional (cfg.openFirewall && common.openPorts cfg == [ ])
-        "services.llmdecl.openFirewall opens nothing: every endpoint listens on loopback or a socket";
+      common.foreign cfg
+      ++ common.warnings cfg
+      ++ lib.optionals cfg.openFirewall (
+        map (
+          model:
+          "services.llmdecl.openFirewall opens no port for ${model}: services.llmdecl.lockFile has none, "
+          + "and `llmdecl lock` writes it"
+        ) (common.unlocked cfg)
+        ++ lib.optional (common.openPorts cfg == [ ] && common.unlocked cfg == [ ])
+          "services.llmdecl.openFirewall opens nothing: every endpoint listens on loopback or a socket"
+      );
 
     # units by content: an unchanged model's unit is unchanged bytes. No `systemd.services.*` here: it
     # would put a PATH beside each unit that changes with nixpkgs.
@@ -127,12 +144,10 @@ in
     ) (common.inStore cfg);
     environment.etc.llmdecl.source = "${compiled}/etc/llmdecl";
 
-    # polkit reads rules in the system's path, and is restarted when that changes
-    security.polkit.enable = true;
-    environment.systemPackages = [
-      cfg.package
-      compiled
-    ];
+    # polkit reads rules in the system's path, and is restarted when that changes. Without a router
+    # nobody asks for anything.
+    security.polkit.enable = mkIf (common.isRouted cfg) true;
+    environment.systemPackages = [ cfg.package ] ++ lib.optional (common.isRouted cfg) compiled;
 
     users.users = mkIf (cfg.user == "llmdecl") {
       llmdecl = {

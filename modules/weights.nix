@@ -35,7 +35,7 @@ let
         name = inStore number (builtins.length weights.files);
         path = pkgs.fetchurl {
           url = address name weights file;
-          hash = "sha256:${file.sha256}";
+          inherit (file) sha256;
           name = "model.gguf";
         };
       }) weights.files

@@ -15,6 +15,7 @@
         modules = [
           llmdecl.nixosModules.default
           ./llmdecl.nix
+          { nixpkgs.config.allowUnfree = true; } # CUDA
           # ./configuration.nix: the rest of the machine
         ];
       };

@@ -42,6 +42,7 @@ MANIFEST = "manifest.json"
 @click.option("--store", metavar="DIR", help="With --target: weights and engines there.")
 @click.option("--user", metavar="NAME", help="With --target nixos: the account.")
 @click.option("--group", metavar="NAME", help="With --target nixos: its group.")
+@click.option("--socket-proxy", metavar="PATH", help="With --target: systemd-socket-proxyd there.")
 @click.option("--fetch", is_flag=True, help="With --target: a unit that brings weights.")
 @click.option("--environment-file", metavar="PATH", help="With --fetch: variables, as HF_TOKEN.")
 @click.option("--address-prefix", default="", metavar="OPTION", help="Before all addresses.")
@@ -66,6 +67,7 @@ def command(
     store: str | None,
     user: str | None,
     group: str | None,
+    socket_proxy: str | None,
     fetch: bool,
     environment_file: str | None,
     address_prefix: str,
@@ -82,17 +84,21 @@ def command(
 
     if target is not None:
         from llmdecl.cli.packaging import Packaging, package
-        from llmdecl.emit.packaged import Machine
+        from llmdecl.emit.dialects.systemd import is_whole_value
+        from llmdecl.emit.packaged import NIXOS_PROXY, Machine
         from llmdecl.emit.systemd.names import ACCOUNT
 
         if not (program and state and store):
             raise click.UsageError("--target needs --program, --state and --store.")
+        if environment_file is not None and not is_whole_value(environment_file):
+            raise click.UsageError("--environment-file: no line of a unit carries this path.")
         machine = Machine(
             program=program,
             state=state,
             store=store,
             user=user or ACCOUNT,
             group=group or ACCOUNT,
+            proxy=socket_proxy or NIXOS_PROXY,
             environment_file=environment_file,
         )
         how = Packaging(target, machine, fetch, address_prefix, strictness)

@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import click
+
 from llmdecl.cli.context import find_spec, load_lock
 from llmdecl.cli.rules import NOT_SYSTEMD, RELATIVE_PATH
 from llmdecl.diagnostics import Diagnostic, Failure, has_errors
 
 if TYPE_CHECKING:
     from llmdecl.emit.artefact import ArtefactSet
-    from llmdecl.emit.packaged import Fetch, Link, Machine
+    from llmdecl.emit.packaged import Link, Machine, Stack
     from llmdecl.spec.schema import Spec
     from llmdecl.store.model import Lock
 
@@ -44,7 +46,8 @@ def package(spec: Path | None, how: Packaging) -> tuple["ArtefactSet", tuple[Dia
         found = tuple(prefixed(failure.diagnostics, how.prefix))
         if how.strictness == "all" or (how.strictness == "syntax-only" and not _is_spec(spec)):
             raise Failure(*found) from None
-        files = failing(human(found, True) + "\n", user=how.target == "home-manager")  # noqa: FBT003
+        said = click.unstyle(human(found, True)) + "\n"  # noqa: FBT003
+        files = failing(said, how.machine, user=how.target == "home-manager")
         return files, found
     return files, tuple(prefixed(found, how.prefix))
 
@@ -64,17 +67,22 @@ def _package(spec: Path | None, how: Packaging) -> tuple["ArtefactSet", tuple[Di
     found += compiled.diagnostics
     if compiled.plan is None or has_errors(found):
         raise Failure(*found)
-    fetch = _fetch(path, lock) if how.fetch else None
-    user = how.target == "home-manager"
-    files = packaged(compiled.artefacts, how.machine, user=user, fetch=fetch, links=links)
+    files = packaged(
+        compiled.artefacts,
+        how.machine,
+        _stack(path, lock),
+        user=how.target == "home-manager",
+        fetch=how.fetch,
+        links=links,
+    )
     return files, found
 
 
-def _fetch(path: Path, lock: "Lock") -> "Fetch":
-    from llmdecl.emit.packaged import Fetch
+def _stack(path: Path, lock: "Lock") -> "Stack":
+    from llmdecl.emit.packaged import Stack
     from llmdecl.values import to_json
 
-    return Fetch(
+    return Stack(
         spec=path.read_text("utf-8"),
         lock=to_json(lock).decode(),
         weights=to_json(lock.weights).decode(),

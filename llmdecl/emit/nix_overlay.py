@@ -1,7 +1,8 @@
 """Engines that are built of source as packages over nixpkgs' `llama-cpp`: an overlay.
 
-Written for nixpkgs of 2026 (`cudaSupport`, `npmDepsHash`); the names of llama.cpp's own flake
-(`useCuda`) are understood too. It needs no import-from-derivation.
+Written for nixpkgs of 2025 and 2026 (`cudaSupport`); the names of llama.cpp's own flake
+(`useCuda`) are understood too. It needs no import-from-derivation. The web page is left out, as it
+is of every engine that we build: so there is no `npmDepsHash` to know.
 """
 
 import re
@@ -19,10 +20,6 @@ NAME_PREFIX = "llmdecl-"
 
 _PASSED = re.compile(r"(?:GGML|LLAMA)_\w+|CMAKE_(?:CUDA|HIP)_ARCHITECTURES")
 """CMake options that are llama.cpp's; compilers, folders and linking are nixpkgs' business."""
-
-_WEB_UI_MOVED = 9290
-"""Builds before this have it in `tools/server/webui`; it went to `tools/ui` between b9279 and
-b9297."""
 
 _HEAD = r"""# Engines of this stack as packages over nixpkgs' `llama-cpp`, by llmdecl from its lock:
 #   nixpkgs.overlays = [ (import ./overlay.nix) ];
@@ -86,10 +83,6 @@ let
       "metalSupport"
       "useMetalKit"
     ];
-    rpc = [
-      "rpcSupport"
-      "useRpc"
-    ];
     sycl = [ "syclSupport" ];
     vulkan = [
       "vulkanSupport"
@@ -104,10 +97,8 @@ let
       src,
       backends,
       dispatch,
-      gpuTargets,
       cmakeFlags,
       spacedFlags,
-      npm,
     }:
     let
       takes = lib.functionArgs prev.llama-cpp.override;
@@ -127,16 +118,11 @@ let
         // {
           cpuArchDynamicDispatch = dispatch;
           useWebUi = false;
-        }
-        // (
-          if gpuTargets == [ ] then
-            { }
-          else
-            {
-              rocmGpuTargets =
-                if takes ? useRocm then builtins.concatStringsSep ";" gpuTargets else gpuTargets;
-            }
-        );
+          # GGML_RPC is a flag like others. Told so, nixpkgs' package copies a server that newer
+          # builds call by another name, and install themselves.
+          rpcSupport = false;
+          useRpc = false;
+        };
       package = prev.llama-cpp.override (builtins.intersectAttrs takes wanted);
       label = input: "${input.pname or input.name or ""}-";
       isOurs = input: builtins.match "(nodejs|npm)-.*" (label input) == null;
@@ -146,43 +132,20 @@ let
     else if absent != [ ] then
       throw "${name}: `llama-cpp` here has no argument for ${builtins.concatStringsSep ", " absent}"
     else
-      package.overrideAttrs (
-        old:
-        {
-          inherit version src;
-          patches = [ ];
-          cmakeFlags = (old.cmakeFlags or [ ]) ++ cmakeFlags;
-          preConfigure =
-            (
-              if npm == null then
-                ""
-              else
-                ''
-                  pushd ${lib.escapeShellArg npm.root}
-                  npm run build
-                  popd
-                ''
-            )
-            + (
-              if spacedFlags == [ ] then
-                ""
-              else
-                "cmakeFlagsArray+=(${lib.concatMapStringsSep " " lib.escapeShellArg spacedFlags})\n"
-            );
-        }
-        // (
-          if npm == null then
-            {
-              npmDeps = null;
-              nativeBuildInputs = builtins.filter isOurs (old.nativeBuildInputs or [ ]);
-            }
+      package.overrideAttrs (old: {
+        inherit version src;
+        # what these do is for nixpkgs' own version
+        patches = [ ];
+        postPatch = "";
+        npmDeps = null;
+        nativeBuildInputs = builtins.filter isOurs (old.nativeBuildInputs or [ ]);
+        cmakeFlags = (old.cmakeFlags or [ ]) ++ cmakeFlags;
+        preConfigure =
+          if spacedFlags == [ ] then
+            ""
           else
-            {
-              npmRoot = npm.root;
-              npmDepsHash = npm.hash;
-            }
-        )
-      );
+            "cmakeFlagsArray+=(${lib.concatMapStringsSep " " lib.escapeShellArg spacedFlags})\n";
+      });
 in
 """
 
@@ -236,13 +199,11 @@ def _engine(name: str, recipe: BuildRecipe) -> Mapping[str, nix.Value]:
         "src": nix.Expression(_source(recipe)),
         "backends": [
             *(["blas"] if recipe.options.get("GGML_BLAS") == "ON" else []),
-            *(backend for backend in recipe.backends if backend != "cpu"),
+            *(backend for backend in recipe.backends if backend not in ("cpu", "rpc")),
         ],
         "dispatch": recipe.cpu == "dispatch",
-        "gpuTargets": [each for each in recipe.architectures if each.startswith("gfx")],
         "cmakeFlags": [flag for flag in flags if flag not in spaced],
         "spacedFlags": spaced,
-        "npm": _npm(archive),
     }
 
 
@@ -296,18 +257,17 @@ def _archive(archive: SourceArchive) -> str:
 
 def _cmake(recipe: BuildRecipe) -> Mapping[str, str]:
     """What is passed after nixpkgs' own flags, and so instead of them; sorted."""
-    archive, hidden = recipe.archive, {}
-    if not archive.npm_deps_hash:
-        hidden = {"LLAMA_BUILD_UI": "OFF", "LLAMA_USE_PREBUILT_UI": "OFF"}
+    archive = recipe.archive
     commit = (archive.commit or "unknown")[:9]
     own = {name: value for name, value in recipe.options.items() if _is_passed(name, recipe)}
     merged = {
         "LLAMA_BUILD_NUMBER": str(archive.build or 0),
         "LLAMA_BUILD_COMMIT": commit,
         **own,
-        **hidden,
         "GGML_CCACHE": "OFF",
         "GGML_NATIVE": "OFF",
+        "LLAMA_BUILD_UI": "OFF",
+        "LLAMA_USE_PREBUILT_UI": "OFF",
     }
     return dict(sorted(merged.items()))
 
@@ -315,16 +275,6 @@ def _cmake(recipe: BuildRecipe) -> Mapping[str, str]:
 def _is_passed(name: str, recipe: BuildRecipe) -> bool:
     """Whether an option is llama.cpp's, or the spec's own words."""
     return _PASSED.fullmatch(name) is not None or name in recipe.asked
-
-
-def _npm(archive: SourceArchive) -> nix.Value:
-    if archive.npm_deps_hash is None:
-        return None
-    old = archive.build is not None and archive.build < _WEB_UI_MOVED
-    return {
-        "root": "tools/server/webui" if old else "tools/ui",
-        "hash": archive.npm_deps_hash,
-    }
 
 
 def capabilities(architectures: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from llmdecl.emit.artefact import Artefact, ArtefactSet
-from llmdecl.emit.dialects.systemd import escape_path, section
+from llmdecl.emit.dialects.systemd import environment_file, escape_path, section
 from llmdecl.emit.systemd import names
 from llmdecl.emit.systemd.mode import OUR_PROGRAM, PROXY, SPEC, STATE, STORE, SYSTEM, USER
 
@@ -19,25 +19,26 @@ STACK = "llmdecl/stack"
 PROBLEMS = "etc/llmdecl/problems.txt"
 NIXOS_PROXY = "/run/current-system/systemd/lib/systemd/systemd-socket-proxyd"
 PATH = "/run/current-system/sw/bin:/usr/bin:/bin"
-"""Where the router finds `journalctl`: packaged units get no PATH of NixOS'. Another unit of the
-router restarts it at once, instead of stopping it before the activation and starting it after."""
+"""Where the router finds `journalctl`: packaged units get no PATH of NixOS'."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`program` is llmdecl's own; folders are absolute; `environment_file` is read by the fetch."""
+    """`program` is llmdecl's own, `proxy` systemd-socket-proxyd; folders are absolute;
+    `environment_file` is read by the fetch."""
 
     program: str
     state: str
     store: str
     user: str = names.ACCOUNT
     group: str = names.ACCOUNT
+    proxy: str = NIXOS_PROXY
     environment_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Fetch:
-    """What `llmdecl fetch` works from, as JSON; `weights` is the lock's part that it follows."""
+class Stack:
+    """What was compiled, as JSON; `weights` is the part of the lock that the fetch follows."""
 
     spec: str
     lock: str
@@ -55,27 +56,35 @@ class Link:
 def packaged(
     artefacts: ArtefactSet,
     machine: Machine,
+    stack: Stack,
     *,
     user: bool,
-    fetch: Fetch | None = None,
+    fetch: bool = False,
     links: tuple[Link, ...] = (),
 ) -> ArtefactSet:
     """Units, rights and the router's configuration of a stack whose manager is systemd."""
     files = [*_files(artefacts, machine, user=user)]
-    if fetch is not None:
-        files += _fetch(fetch, machine, user=user)
+    if fetch:
+        files.append(_fetch(stack.weights, machine, user=user))
     else:
         files = [_unfetched(file) for file in files if not file.path.endswith(f"/{names.FETCH}")]
+    if fetch or not any(file.path.startswith("etc/") for file in files):
+        # the folder is linked to, so it is there without a router and its file, too
+        files.append(Artefact(path=f"etc/{STACK}/llmdecl.json", text=stack.spec))
+        files.append(Artefact(path=f"etc/{STACK}/llmdecl.lock", text=stack.lock))
     files.append(_tmpfiles(machine, links, user=user))
     return tuple(sorted(files, key=lambda each: each.path))
 
 
-def failing(problems: str, *, user: bool) -> ArtefactSet:
-    """A router that says at its start what is wrong, for builds that go on all the same."""
+def failing(problems: str, machine: Machine, *, user: bool) -> ArtefactSet:
+    """A router that says at its start what is wrong, for builds that go on all the same.
+
+    By words of the shell alone: NixOS has no programs where systemd looks for them.
+    """
     mode = USER if user else SYSTEM
     text = "[Unit]\nDescription=llmdecl: router\nPartOf=llmdecl.target\n\n[Service]\nType=exec\n"
-    folder = mode.settings
-    text += f"ExecStart=/bin/sh -c 'cat {folder}/problems.txt >&2; exit 1'\n"
+    said = f'while read -r line; do echo "$$line"; done < {mode.settings}/problems.txt >&2'
+    text += f"ExecStart=/bin/sh -c 'IFS=; {said}; exit 1'\n"
     target = f"[Unit]\nDescription=llmdecl: local models\nWants={names.ROUTER}\n"
     units = _units(user=user)
     return (
@@ -83,6 +92,7 @@ def failing(problems: str, *, user: bool) -> ArtefactSet:
         Artefact(path="etc/llmdecl/router.json", text="{}\n"),
         Artefact(path=f"{units}/{names.ROUTER}", text=text),
         Artefact(path=f"{units}/{names.TARGET}", text=target),
+        _tmpfiles(machine, (), user=user),
     )
 
 
@@ -103,9 +113,19 @@ def _files(artefacts: ArtefactSet, machine: Machine, *, user: bool) -> Iterator[
                 yield Artefact(path=f"share/polkit-1/rules.d/49-{name}", text=text)
             case "" if name == "router.json":
                 yield Artefact(path=f"etc/llmdecl/{name}", text=artefact.text)
-    if not user:
-        text = section("Service", [("Environment", f"PATH={PATH}"), ("X-StopIfChanged", "false")])
+    router = next((each for each in artefacts if each.path == f"systemd/{names.ROUTER}"), None)
+    if router is not None and not user:
+        text = section("Service", _switching(router.text))
         yield Artefact(path=f"{_units(user=user)}/{names.ROUTER}.d/nixos.conf", text=text)
+
+
+def _switching(router: str) -> Iterator[tuple[str, str]]:
+    """Another unit of the router restarts it at once, instead of stopping it before the activation
+    and starting it after. A router behind sockets has to be stopped: switch-to-configuration gives
+    sockets their new addresses only with a service that it stops."""
+    yield "Environment", f"PATH={PATH}"
+    if "\nSockets=" not in router:
+        yield "X-StopIfChanged", "false"
 
 
 def _unfetched(file: Artefact) -> Artefact:
@@ -134,7 +154,7 @@ def _filled(text: str, machine: Machine, *, user: bool) -> str:
         (STATE, escape_path(machine.state)),
         (STORE, escape_path(machine.store)),
         (SPEC, spec),
-        (PROXY, NIXOS_PROXY),
+        (PROXY, escape_path(machine.proxy)),
         (f"\nUser={names.ACCOUNT}\n", f"\nUser={machine.user}\n"),
         (f"\nGroup={names.ACCOUNT}\n", f"\nGroup={machine.group}\n"),
         (f"\n{own}\n", f"\nStateDirectory={relative}/measured\n"),
@@ -143,20 +163,17 @@ def _filled(text: str, machine: Machine, *, user: bool) -> str:
     return text
 
 
-def _fetch(fetch: Fetch, machine: Machine, *, user: bool) -> Iterator[Artefact]:
-    """Spec and lock, and what is the machine's of the unit that brings weights.
+def _fetch(weights: str, machine: Machine, *, user: bool) -> Artefact:
+    """What is the machine's of the unit that brings weights.
 
     Another lock restarts it, and a switch waits for whatever it starts: `exec` is started at once.
     """
-    folder = f"etc/{STACK}"
-    yield Artefact(path=f"{folder}/llmdecl.json", text=fetch.spec)
-    yield Artefact(path=f"{folder}/llmdecl.lock", text=fetch.lock)
-    digest = hashlib.sha256(fetch.weights.encode()).hexdigest()
+    digest = hashlib.sha256(weights.encode()).hexdigest()
     service = [("Type", "exec")]
     if machine.environment_file is not None:
-        service.append(("EnvironmentFile", machine.environment_file.replace("%", "%%")))
+        service.append(("EnvironmentFile", environment_file(machine.environment_file)))
     text = section("Unit", [("X-Restart-Triggers", digest)]) + "\n" + section("Service", service)
-    yield Artefact(path=f"{_units(user=user)}/{names.FETCH}.d/lock.conf", text=text)
+    return Artefact(path=f"{_units(user=user)}/{names.FETCH}.d/lock.conf", text=text)
 
 
 def _tmpfiles(machine: Machine, links: tuple[Link, ...], *, user: bool) -> Artefact:

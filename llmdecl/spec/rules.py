@@ -286,7 +286,8 @@ CONTROL_CHARACTER = Rule(
     _E,
     """The string becomes an argument or a variable of a process, or a path, and holds a NUL,
 which no process can be given, or a carriage return, which supervisord's configuration can't
-carry.""",
+carry. The path of a file of keys becomes a line of a unit, which has no escapes: there it is any
+control character, and white space or a backslash at the end.""",
 )
 BAD_VARIABLE = Rule(
     "LD149",

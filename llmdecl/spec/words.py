@@ -1,5 +1,6 @@
 """Kinds and values in words, for people. Pure."""
 
+import re
 from collections.abc import Iterable
 
 from llmdecl.spec.kinds import (
@@ -15,6 +16,10 @@ from llmdecl.spec.kinds import (
     Variants,
     Words,
 )
+
+NO_LINE = re.compile(r"[\x00-\x1f\x7f]|[\\\s]$")
+"""What a line of a unit that has no escapes can't carry: a line break, or what ends or continues a
+line."""
 
 
 def shown(value: object) -> str:

@@ -133,10 +133,8 @@ def _archive(archive: SourceArchive) -> Iterator[str]:
     yield from _file(file)
     if archive.root not in ("", ".") and not is_safe_member(archive.root):
         yield f"has {archive.root!r} for a folder in its archive"
-    hashes = (archive.nar_hash, *([archive.npm_deps_hash] if archive.npm_deps_hash else []))
-    for text in hashes:
-        if not _SRI.fullmatch(text):
-            yield f"has {text!r} for a hash of Nix"
+    if not _SRI.fullmatch(archive.nar_hash):
+        yield f"has {archive.nar_hash!r} for a hash of Nix"
     if archive.commit is not None and not _COMMIT.fullmatch(archive.commit):
         yield f"has {archive.commit!r} for a commit"
     if _CONTROL.search(archive.origin):

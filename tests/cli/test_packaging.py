@@ -114,6 +114,19 @@ def test_errors_that_fail_no_build(compiled):
     assert compiled(edited(settings(), model="small", nonsense=1), "--check", "none")
 
 
+def test_a_router_behind_sockets_is_stopped(compiled):
+    """switch-to-configuration moves sockets only with a service that it stops."""
+    spec = settings()
+    plain = switched(compiled(spec), compiled(spec, "--state", "/var/lib/elsewhere"))
+    assert (plain.restart, plain.stop) == ({"llmdecl-router.service"}, set())
+    spec["manager"]["socket-activation"] = True
+    moved = json.loads(json.dumps(spec))
+    moved["endpoints"]["main"]["listen"] = "127.0.0.1:11435"
+    done = switched(compiled(spec), compiled(moved))
+    assert done.stop == {"llmdecl-endpoint-main.socket", "llmdecl-router.service"}
+    assert "llmdecl-endpoint-main.socket" in done.start
+
+
 def test_files_of_the_machine_are_linked(compiled):
     """tmpfiles.d leads from the store to where `file:` sources lie; a relative one is an error."""
     text = compiled(settings())["lib/tmpfiles.d/llmdecl.conf"]

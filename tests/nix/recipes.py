@@ -59,8 +59,8 @@ RECIPES = {
     "native": recipe(cpu="native", options={"GGML_NATIVE": "ON", "GGML_AVX2": "ON"}),
     "sdist": recipe(archive=SDIST, version="0.3.36", cpu="baseline"),
     "spaced": recipe(
-        options={"GGML_EXTRA": "two words'; touch /tmp/x; '${out} ''"}, backends=("rpc", "vulkan")
+        options={"GGML_EXTRA": "two words'; touch /tmp/x; '${out} ''", "GGML_RPC": "ON"},
+        backends=("rpc", "vulkan"),
     ),
-    "web-ui": recipe(archive=archive(npm_deps_hash=NAR)),
     "with.dots and spaces": recipe(backends=("vulkan",)),
 }

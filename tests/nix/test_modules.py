@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from tests.nix.stacks import edited, lock, settings
 TOP = Path(__file__).resolve().parents[2]
 EVALUATE = TOP / "tests/nix/module-system/evaluate.nix"
 UNITS = "lib/systemd/system"
+KINDS = ("service", "socket")
 FOLDERS = {
     "/var/lib/llmdecl/store": "@STORE@",
     "/var/lib/llmdecl": "@STATE@",
@@ -67,8 +70,13 @@ class Modules:
             return done
         assert done.returncode == 0, done.stderr
         output = Path(done.stdout.strip())
-        files = (path for path in output.rglob("*") if path.is_file())
-        return {str(path.relative_to(output)): path.read_text() for path in files}
+        found = (path for path in output.rglob("*") if path.is_file())
+        files = {str(path.relative_to(output)): path.read_text() for path in found}
+        if how.get("module") != "home-manager":
+            # else NixOS' own builds fail, of tmpfiles.d and of /etc
+            assert any(path.startswith("lib/tmpfiles.d/") for path in files)
+            assert any(path.startswith("etc/llmdecl/") for path in files)
+        return files
 
 
 @pytest.fixture
@@ -134,6 +142,13 @@ def test_what_the_system_gets(modules):
     assert ["settings.engines.llama.provider" in each for each in config["warnings"]] == [True]
 
 
+def test_imported_twice(modules):
+    """By two modules of a user, as the flake has it: once, and no option is declared twice."""
+    flake = f"((import {TOP}/flake.nix).outputs {{ self = {{ }}; nixpkgs = {{ }}; }})"
+    again = f"imports = [ {flake}.nixosModules.default ];\n"
+    assert modules.value("it.failed", wishes(), other=again) == []
+
+
 def test_a_disabled_module_does_nothing(modules):
     """Imported and not enabled, it sets nothing and builds nothing."""
     config = modules.value(
@@ -186,11 +201,39 @@ def test_an_engine_of_nix(modules, llama_server):
     assert "-an-engine/bin/llama-server" in unit
 
 
-def test_errors_can_be_let_through(modules):
-    """`checkConfig`: what is no error of the language makes the router's unit fail instead."""
+WRONG = [
+    ("settings.endpoints = pkgs.lib.mkForce [ 1 ];", "`endpoints` is a list"),
+    ('settings.endpoints.main = pkgs.lib.mkForce "127.0.0.1:1";', "`main` is a string"),
+    ("settings.endpoints.main.listen = pkgs.lib.mkForce 1;", "`listen` is a whole number"),
+    ("settings.models = pkgs.lib.mkForce [ 1 ];", "`models` is a list"),
+    ('settings.router = "none";', "`router` is a string"),
+    ('settings.manager = "systemd";', "`manager` is a string"),
+    ("settings.engines = pkgs.lib.mkForce [ ];", "`engines` is a list"),
+]
+
+
+@pytest.mark.parametrize(("more", "said"), WRONG, ids=[more[9:30] for more, _ in WRONG])
+def test_a_value_of_another_kind(modules, more, said):
+    """No error of Nix: evaluation goes on, and the build says it by the option's path."""
+    done = modules.build(wishes(), more=f"{more} openFirewall = true;", check=False)
+    assert f"error[LD112]: {said}" in done.stderr
+    assert " --> services.llmdecl.settings." in done.stderr
+    assert isinstance(modules.value("it.failed", wishes(), more=more), list)
+
+
+def test_errors_can_be_let_through(modules, tmp_path):
+    """`checkConfig`: what is no error of the language makes the router's unit fail instead, and
+    say it by the shell's own words."""
     unlocked = {"schema": 2, "weights": {}, "engines": {}}
     files = modules.build(wishes(), pins=unlocked, more='checkConfig = "syntax-only";')
-    assert "LD301" in files["etc/llmdecl/problems.txt"]
+    problems = files["etc/llmdecl/problems.txt"]
+    assert "LD301" in problems
+    assert "\x1b" not in problems
+    (tmp_path / "problems.txt").write_text(problems)
+    (line,) = re.findall("ExecStart=(.*)", files[f"{UNITS}/llmdecl-router.service"])
+    words = shlex.split(line.replace("$$", "$").replace("/etc/llmdecl", str(tmp_path)))
+    done = subprocess.run(words, env={}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, problems)
     bad = edited(wishes(), model="small", nonsense=1)
     assert modules.build(bad, more='checkConfig = "syntax-only";', check=False).returncode
     assert modules.build(bad, more="checkConfig = false;")
@@ -209,6 +252,7 @@ SAID = [
         "services.llmdecl.settings.endpoints.main.api-keys-file is in Nix's store",
     ),
     ('modelsDir = "/home/me/models";', "services.llmdecl.modelsDir is /home/me/models"),
+    ('modelsDir = "/srv/my models";', "services.llmdecl.modelsDir is /srv/my models; paths in"),
     ('stateDir = "/srv/llmdecl";', "services.llmdecl.stateDir is /srv/llmdecl"),
     ('settings.manager.kind = "supervisord";', 'manager.kind is "supervisord"'),
     (
@@ -235,6 +279,84 @@ def test_ports_of_others(modules):
         assert f"services.{service}" in one
     beside = "services.ollama = { enable = true; port = 11435; };\n"
     assert modules.value("it.failed", wishes(), other=beside) == []
+
+
+def test_a_renamed_option_is_not_read(modules):
+    """`services.llama-cpp.port` became `settings.port`: nobody is warned who did nothing."""
+    on = "services.llama-cpp = { enable = true; settings.port = 11434; };\n"
+    (one,) = modules.value("it.failed", wishes(), other=on)
+    assert one.endswith("listen has port 11434, and so has services.llama-cpp")
+
+
+def test_secrets_stay_where_they_are(modules):
+    """A file of agenix or sops-nix: systemd hands keys to the router, the fetch reads its own; no
+    path is looked at, and keys for Hugging Face are nobody else's."""
+    more = """
+      settings.endpoints.main.api-keys-file = "/run/agenix/llm keys";
+      settings.sources.hf.token-file = "/run/agenix/hf";
+      environmentFile = "/run/secrets/hub.env";
+    """
+    assert modules.value("it.failed", wishes(), more=more) == []
+    files = modules.build(wishes(), more=more)
+    router = files[f"{UNITS}/llmdecl-router.service"]
+    assert "\nLoadCredential=main.keys:/run/agenix/llm keys\n" in router
+    assert "/run/agenix" not in files["etc/llmdecl/router.json"]
+    fetch = files[f"{UNITS}/llmdecl-fetch.service.d/lock.conf"]
+    assert "\nEnvironmentFile=/run/secrets/hub.env\n" in fetch
+    units = {path: text for path, text in files.items() if path.startswith(UNITS)}
+    assert [path for path, text in units.items() if "/run/secrets" in text] == [
+        f"{UNITS}/llmdecl-fetch.service.d/lock.conf"
+    ]
+    assert not any("/run/agenix/hf" in text for text in units.values())
+    assert '"/run/agenix/hf"' in files["etc/llmdecl/stack/llmdecl.json"]
+
+
+def test_without_a_router(modules):
+    """Sockets and proxies, nothing of a router's, and no right for anybody; ports to open are those
+    that the lock has."""
+    spec, pins = wishes(), {**lock(), "ports": {"big": 20001, "embed": 20002}}
+    spec["router"] = {"kind": "none"}
+    spec["endpoints"]["main"]["listen"] = "0.0.0.0:11434"
+    how = {"pins": pins, "more": 'weights = "path"; openFirewall = true;'}
+    files = modules.build(spec, **how)
+    assert {Path(path).name for path in files if path.startswith(UNITS)} == {
+        *("llmdecl.target", "llmdecl.slice"),
+        *(f"llmdecl-model-{name}.{kind}" for name in spec["models"] for kind in KINDS),
+        *(f"llmdecl-proxy-{name}.service" for name in spec["models"]),
+    }
+    target = files[f"{UNITS}/llmdecl.target"]
+    assert all(f"llmdecl-model-{name}.socket" in target for name in spec["models"])
+    proxy = files[f"{UNITS}/llmdecl-proxy-big.service"]
+    assert "ExecStart=/run/current-system/systemd/lib/systemd/systemd-socket-proxyd " in proxy
+    config = modules.value(
+        """{
+          inherit (it) failed warnings;
+          ports = it.networking.firewall.allowedTCPPorts;
+          polkit = it.security.polkit.enable;
+          paths = map (each: each.name) it.environment.systemPackages;
+        }""",
+        spec,
+        other="services.ollama = { enable = true; port = 20002; };\n",
+        **how,
+    )
+    assert (config["ports"], config["polkit"], config["paths"]) == (
+        [20001, 20002],
+        False,
+        ["llmdecl"],
+    )
+    (clash,) = config["failed"]
+    assert "has port 20002, and so has services.ollama" in clash
+    assert any("opens no port for small" in each for each in config["warnings"])
+
+
+def test_a_router_behind_sockets(modules):
+    """switch-to-configuration moves a socket only with a service that it stops."""
+    router = f"{UNITS}/llmdecl-router.service.d/nixos.conf"
+    assert "X-StopIfChanged=false" in modules.build(wishes())[router]
+    spec = {**wishes(), "manager": {"socket-activation": True}}
+    files = modules.build(spec)
+    assert f"{UNITS}/llmdecl-endpoint-main.socket" in files
+    assert "X-StopIfChanged" not in files[router]
 
 
 def test_the_firewall(modules):
@@ -265,20 +387,32 @@ def test_weights_in_the_store(modules):
     assert rule.startswith(f"L+ {place} - - - - /")
 
 
-def test_home_manager(modules):
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"manager": {"socket-activation": True}}, {"router": {"kind": "none"}}],
+    ids=["router", "sockets", "none"],
+)
+def test_home_manager(modules, keys):
     """The same stack for a user: every unit that is linked is there, and no other is."""
+    spec = {**wishes(), **keys}
     linked = modules.value(
-        "{ inherit (it) failed;"
+        "{ inherit (it) failed warnings;"
         " files = builtins.mapAttrs (_: each: each.source) it.xdg.configFile; }",
-        wishes(),
+        spec,
         module="home-manager",
+        other="targets.genericLinux.enable = true;\n",
     )
-    assert linked["failed"] == []
-    files = modules.build(wishes(), module="home-manager")
+    assert (linked["failed"], linked["warnings"]) == ([], [])
+    files = modules.build(spec, module="home-manager")
+    assert any(path.startswith("etc/llmdecl/") for path in files)
     units = {name for name in linked["files"] if name.startswith("systemd/user/")}
     units.remove("systemd/user/default.target.wants/llmdecl.target")
     written = {path.removeprefix("lib/") for path in files if path.startswith("lib/systemd")}
     assert units == written
+    if keys.get("router"):
+        proxy = files["lib/systemd/user/llmdecl-proxy-big.service"]
+        assert re.search("ExecStart=/\\S+-systemd/lib/systemd/systemd-socket-proxyd ", proxy)
+        return
     model = files["lib/systemd/user/llmdecl-model-big.service"]
     assert "X-SwitchMethod=keep-old\n" in model
     router = files["lib/systemd/user/llmdecl-router.service"]

@@ -33,7 +33,7 @@ def packages(path, config="{ }", then="[ ]"):
 
 FACTS = """
   packages: builtins.mapAttrs (name: engine: {
-    inherit (engine) version cmakeFlags npmDeps patches preConfigure;
+    inherit (engine) version cmakeFlags npmDeps patches postPatch postInstall preConfigure;
     name = engine.name;
     source = engine.src.outputHash;
     sourceName = engine.src.name;
@@ -41,7 +41,6 @@ FACTS = """
     archive = engine.src.archive.url or engine.src.archive.message;
     archiveHash = engine.src.archive.outputHash;
     inputs = map (each: each.name) (builtins.filter (each: each != null) engine.nativeBuildInputs);
-    npm = engine.npmDepsHash;
     derivation = engine.drvPath;
   }) (removeAttrs packages (builtins.filter (name: builtins.match "llmdecl-.*" name == null)
     (builtins.attrNames packages)))
@@ -73,13 +72,13 @@ def test_flags_come_last_and_say_what_the_lock_says(engines):
 
 
 def test_switches_of_nixpkgs(engines):
-    """Backends, dispatch and targets go through the package's arguments, and BLAS is not added."""
+    """Backends and dispatch go through the package's arguments, and BLAS is not added."""
     assert "-DGGML_CUDA:BOOL=TRUE" in engines["llmdecl-cuda"]["cmakeFlags"]
     assert "-DGGML_BLAS:BOOL=FALSE" in engines["llmdecl-cpu"]["cmakeFlags"]
     hip = engines["llmdecl-hip"]["cmakeFlags"]
-    assert "-DCMAKE_HIP_ARCHITECTURES:STRING=gfx1030;gfx1100" in hip
-    spaced = engines["llmdecl-spaced"]["cmakeFlags"]
-    assert {"-DGGML_RPC:BOOL=TRUE", "-DGGML_VULKAN:BOOL=TRUE"} <= set(spaced)
+    assert "-DGGML_HIP:BOOL=TRUE" in hip
+    assert last(hip)["CMAKE_HIP_ARCHITECTURES"] == "gfx1030;gfx1100"
+    assert "-DGGML_VULKAN:BOOL=TRUE" in engines["llmdecl-spaced"]["cmakeFlags"]
     assert "-DGGML_CPU_ALL_VARIANTS:BOOL=TRUE" in engines["llmdecl-cpu"]["cmakeFlags"]
     assert "-DGGML_CPU_ALL_VARIANTS:BOOL=TRUE" not in engines["llmdecl-sdist"]["cmakeFlags"]
 
@@ -111,18 +110,24 @@ def test_other_origins(origin, url):
     assert f'url = "{url}";' in overlay({"main": recipe(archive=archive(origin=origin))})
 
 
-def test_web_ui_is_off_unless_its_hash_is_known(engines):
-    """Without `npmDepsHash` neither node nor its packages are asked for."""
-    engine = engines["llmdecl-cpu"]
-    assert engine["npmDeps"] is None
-    assert engine["inputs"] == ["cmake-1"]
-    assert engine["preConfigure"] == ""
-    with_ui = engines["llmdecl-web-ui"]
-    assert with_ui["npm"] == NAR
-    assert with_ui["npmDeps"] is not None
-    assert "nodejs-1" in with_ui["inputs"]
-    assert "pushd tools/ui\nnpm run build" in with_ui["preConfigure"]
-    assert "LLAMA_BUILD_UI" not in last(with_ui["cmakeFlags"])
+def test_what_is_for_nixpkgs_own_version_is_left_out(engines):
+    """Its patches, what it takes from its tree, and a server by a name that later trees changed."""
+    for engine in engines.values():
+        assert (engine["patches"], engine["postPatch"]) == ([], "")
+        assert "rpc-server" not in engine["postInstall"]
+        assert "COMMIT)" not in engine["preConfigure"]
+    flags = engines["llmdecl-spaced"]["cmakeFlags"]
+    assert last(flags)["GGML_RPC"] == "ON"
+    assert not any("CMAKE_SKIP_BUILD_RPATH" in flag for flag in flags)
+
+
+def test_web_ui_is_off(engines):
+    """Neither node nor its packages, whose hash only npm knows, are asked for."""
+    for engine in engines.values():
+        assert engine["npmDeps"] is None
+        assert engine["inputs"] == ["cmake-1"]
+        assert "npm" not in engine["preConfigure"]
+        assert last(engine["cmakeFlags"])["LLAMA_BUILD_UI"] == "OFF"
 
 
 def test_option_with_spaces_is_one_word_of_the_shell(engines, nix):
@@ -144,14 +149,14 @@ def test_other_switches_of_the_instance_do_not_leak(nix, written):
 
 
 def test_names_of_llama_cpps_own_flake(nix, written):
-    """Over its package the same engines come out: `useCuda`, targets as one string, no web UI."""
+    """Over its package the same engines come out: `useCuda`, our targets, no web UI."""
     upstream = "[ (final: prev: { llama-cpp = prev.llama-cpp-upstream; }) ]"
     base = f"overlays = {upstream} ++ [ (import {written}) ];"
     all_of = f"(import {STAND_IN} {{ said = {STAND_IN}; {base} }})"
     cuda = nix.value(f"{all_of}.llmdecl-cuda.cmakeFlags")
     assert {"-DGGML_CUDA:BOOL=TRUE", "-DLLAMA_BUILD_WEBUI:BOOL=FALSE"} <= set(cuda)
     hip = nix.value(f"{all_of}.llmdecl-hip.cmakeFlags")
-    assert "-DCMAKE_HIP_ARCHITECTURES:STRING=gfx1030;gfx1100" in hip
+    assert last(hip)["CMAKE_HIP_ARCHITECTURES"] == "gfx1030;gfx1100"
 
 
 def test_backend_that_the_package_cannot(nix, tmp_path):

@@ -56,6 +56,7 @@ mkdir -p srv/rig mnt
 mount --bind "$1/share" srv/rig
 pivot_root . mnt
 umount -l /mnt
+mount --make-rshared /
 exec env -i container=rig PATH=/usr/sbin:/usr/bin:/sbin:/bin \
   /lib/systemd/systemd --system --unit=basic.target --log-target=console --log-level=warning
 """

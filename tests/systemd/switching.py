@@ -70,7 +70,11 @@ def decide(old, new, active):
             actions.restart.add(name)
         else:
             actions.stop.add(name)
-            actions.start.add(name)
+            # behind sockets: they are stopped too, and started in its place
+            words = " ".join(unit.get("Service", {}).get("Sockets", [])).split()
+            sockets = set(words or [f"{name.rpartition('.')[0]}.socket"]) & active
+            actions.stop |= sockets
+            actions.start |= sockets & new.keys() or {name}
     return actions
 
 

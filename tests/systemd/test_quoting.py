@@ -2,12 +2,16 @@
 
 import json
 
+import pytest
+
 from llmdecl.emit.dialects.systemd import (
+    environment_file,
     quote_exec,
     quote_setting,
     refused,
     refused_setting,
     section,
+    whole_value,
 )
 from tests.hard_words import CASES, DUMP, hard_texts
 
@@ -42,3 +46,27 @@ def test_2000_arguments_and_variables_reach_the_process_unchanged(rig):
         assert "V_lost" not in variables
     assert got_words == [word.encode().hex() for word in arguments]
     assert got_values == [value.encode().hex() for value in values]
+
+
+def test_paths_that_are_the_rest_of_a_line(rig):
+    """Files of keys and of variables by any name that a line carries; other names are refused."""
+    name = '"it\'s" 100% $HOME \\x20 é'
+    for kind, text in (("keys", "sk-1"), ("variables", "SAID=hello")):
+        (rig.share / f"{kind} {name}").write_text(text)
+    said = "/srv/rig/rest-of-a-line"
+    directives = [
+        ("Type", "oneshot"),
+        ("LoadCredential", f"main.keys:{whole_value(f'/srv/rig/keys {name}')}"),
+        ("EnvironmentFile", environment_file(f"/srv/rig/variables {name}")),
+        (
+            "ExecStart",
+            f"/bin/sh -c 'echo $$SAID $$(cat $$CREDENTIALS_DIRECTORY/main.keys) > {said}'",
+        ),
+    ]
+    rig.write("/run/systemd/system/rest.service", section("Service", directives))
+    rig.run("systemctl", "daemon-reload")
+    rig.run("systemctl", "start", "rest.service")
+    assert rig.run("cat", said).stdout == "hello sk-1\n"
+    for path in ("/a\nUser=root", "/a ", "/a\\", "/a\0"):
+        with pytest.raises(ValueError, match="no line"):
+            whole_value(path)

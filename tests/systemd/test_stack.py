@@ -243,6 +243,22 @@ def test_the_router_takes_systemds_sockets(machine):
     assert model == machine.pid("model-one")
 
 
+def test_keys_stay_roots(machine):
+    """A file that root alone reads, by any name: systemd hands it to the router, which asks for a
+    key."""
+    folder = "/srv/its keys"
+    machine.rig.run("mkdir", "-m", "700", folder)
+    machine.rig.write(f"{folder}/100%.txt", "sk-1\n")
+    machine.rig.run("chmod", "600", f"{folder}/100%.txt")
+    line = f'[endpoints.main]\napi-keys-file = "{folder}/100%.txt"\n'
+    machine.apply("[endpoints.main]\n", line)
+    asked = ("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}")
+    url = f"http://127.0.0.1:{machine.port}/v1/models"
+    machine.rig.until(lambda: machine.rig.run(*asked, url, check=False).stdout == "401")
+    assert machine.rig.run(*asked, "-H", "Authorization: Bearer sk-1", url).stdout == "200"
+    machine.apply(line, "[endpoints.main]\n")
+
+
 def test_idle_models_are_unloaded_and_models_make_room(machine):
     """After its `ttl` a unit ends; where memory is for one of two, the other one swaps in."""
     machine.apply('ttl = "10m"', 'ttl = "1s"')

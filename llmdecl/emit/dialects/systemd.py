@@ -10,6 +10,7 @@ Rules met here:
   bytes, and a variable of the environment is dropped in silence, so those are refused.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 
 from llmdecl.plan.model import Root, Word
@@ -64,6 +65,35 @@ def escape_path(path: str) -> str:
         if character == "%"
         else "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
         for character in path
+    )
+
+
+def whole_value(text: str) -> str:
+    """`text` as the rest of a line that undoes no quoting, as the path of `LoadCredential=`, by
+    systemd.exec(5); `%` is doubled.
+
+    Raises ValueError for what ends the line or is trimmed from it.
+    """
+    if not is_whole_value(text):
+        raise ValueError(f"no line of a unit carries {text!r}")
+    return text.replace("%", "%%")
+
+
+def environment_file(path: str) -> str:
+    """The same for `EnvironmentFile=`, which takes a pattern, by glob(7).
+
+    Raises ValueError for what ends the line or is trimmed from it.
+    """
+    return re.sub(r"[*?[\\]", r"\\\g<0>", whole_value(path))
+
+
+def is_whole_value(text: str) -> bool:
+    """Whether a line carries it as it is."""
+    return (
+        refused(text) is None
+        and text == text.strip()
+        and not text.endswith("\\")
+        and not any(character < " " or character == "\x7f" for character in text)
     )
 
 

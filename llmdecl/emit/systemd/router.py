@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 
 from llmdecl.emit import router as router_json
-from llmdecl.emit.dialects.systemd import escape_path, section
+from llmdecl.emit.dialects.systemd import section, whole_value
 from llmdecl.emit.systemd import names, sandbox, sockets
 from llmdecl.emit.systemd.mode import OUR_PROGRAM, Mode
 from llmdecl.emit.systemd.sandbox import Directive
@@ -62,7 +62,7 @@ def _service(plan: Plan, mode: Mode) -> Iterator[Directive]:
     yield "UMask", "0007"
     for endpoint in () if mode.user else plan.endpoints:
         if endpoint.api_keys_file is not None:
-            path = escape_path(endpoint.api_keys_file)
+            path = whole_value(endpoint.api_keys_file)
             yield "LoadCredential", f"{endpoint.name}.keys:{path}"
     yield from sandbox.closed(mode)
     yield from sandbox.users(mode, private=True)

@@ -16,7 +16,7 @@ class SourceArchive(Value, kw_only=True, frozen=True):
     `origin` is what the spec writes: `b10434`, a commit, `https:...`, `file:...` or
     `pypi:NAME==VERSION`. `root` is the folder in the archive that holds llama.cpp's
     CMakeLists.txt. `nar_hash` is the SRI hash (`sha256-...`) of that folder as a Nix archive: an
-    archive that was packed anew still has it. `npm_deps_hash` is what nixpkgs' package asks for.
+    archive that was packed anew still has it.
     """
 
     origin: str
@@ -27,7 +27,6 @@ class SourceArchive(Value, kw_only=True, frozen=True):
     nar_hash: str
     commit: str | None
     build: int | None
-    npm_deps_hash: str | None = None
 
 
 class BuildRecipe(Value, kw_only=True, frozen=True):

@@ -8,6 +8,7 @@ from llmdecl.spec.address import address
 from llmdecl.spec.listen import Listen, parse_listen
 from llmdecl.spec.rules import (
     BAD_LISTEN,
+    CONTROL_CHARACTER,
     DUPLICATE_ADDRESS,
     OPEN_LISTEN,
     RELATIVE_KEYS_FILE,
@@ -15,7 +16,7 @@ from llmdecl.spec.rules import (
     UNSERVED_MODEL,
 )
 from llmdecl.spec.schema import Spec
-from llmdecl.spec.words import shown
+from llmdecl.spec.words import NO_LINE, shown
 
 
 def check(spec: Spec) -> Iterator[Diagnostic]:
@@ -55,11 +56,12 @@ def _shared(spec: Spec, listens: Mapping[str, Listen]) -> Iterator[Diagnostic]:
 
 
 def _keys_file(name: str, path: str | None) -> Iterator[Diagnostic]:
+    at = address("endpoints", name, "api-keys-file")
     if path is not None and not path.startswith("/"):
-        yield RELATIVE_KEYS_FILE.at(
-            address("endpoints", name, "api-keys-file"),
-            f"`api-keys-file` is `{shown(path)}`, which is no absolute path",
-        )
+        summary = f"`api-keys-file` is `{shown(path)}`, which is no absolute path"
+        yield RELATIVE_KEYS_FILE.at(at, summary)
+    elif path is not None and NO_LINE.search(path):
+        yield CONTROL_CHARACTER.at(at, f"no line of a unit carries `{shown(path)}`")
 
 
 def _served(spec: Spec) -> Iterator[Diagnostic]:

@@ -1,6 +1,5 @@
 """Who keeps the processes."""
 
-import re
 from collections.abc import Iterator
 
 from llmdecl.diagnostics import Diagnostic, Rule
@@ -8,10 +7,7 @@ from llmdecl.spec.address import address
 from llmdecl.spec.listen import parse_listen
 from llmdecl.spec.rules import NO_ROUTER_NO_SYSTEMD, SOCKET_ACTIVATION
 from llmdecl.spec.schema import Spec
-from llmdecl.spec.words import shown
-
-_UNLISTENABLE = re.compile(r"[\x00-\x1f\x7f]|[\\\s]$")
-"""`ListenStream=` has no escapes: a line break, or what ends or continues a line."""
+from llmdecl.spec.words import NO_LINE, shown
 
 SYSTEMD = ("systemd", "systemd-user")
 
@@ -39,7 +35,7 @@ def _names(spec: Spec, rule: Rule) -> Iterator[Diagnostic]:
             listen = parse_listen(endpoint.listen)
         except ValueError:
             continue  # reported by the endpoints' own checks
-        if listen.path is not None and _UNLISTENABLE.search(listen.path):
+        if listen.path is not None and NO_LINE.search(listen.path):
             where = address("endpoints", name, "listen")
             summary = f"a unit can't carry the path `{shown(listen.path)}`"
             yield rule.at(where, summary)

@@ -69,28 +69,52 @@ let
           (option.apply or (value: value)) (mergeType here option.type given)
       ) options;
 
+  # every module once: one of a path is known by it, another by its place in its parent
   collect =
-    arguments: module:
+    arguments: parent: modules:
     let
-      imported = if builtins.isPath module || isString module then import module else module;
-      value = if builtins.isFunction imported then imported arguments else imported;
-      whole = value ? config || value ? options;
-      imports = value.imports or [ ];
-      parts = {
-        options = if whole then value.options or { } else { };
-        config = if whole then value.config or { } else removeAttrs value [ "imports" "meta" "_file" ];
-      };
-      meta = if value ? meta then [ { options = { }; config.meta = value.meta; } ] else [ ];
+      named = self.imap1 (number: module: {
+        inherit module;
+        key = if builtins.isPath module || isString module then toString module else "${parent}:${toString number}";
+      }) modules;
+      expand =
+        { module, key }:
+        let
+          imported = if builtins.isPath module || isString module then import module else module;
+          value = if builtins.isFunction imported then imported arguments else imported;
+          whole = value ? config || value ? options;
+        in
+        [
+          {
+            inherit key;
+            options = if whole then value.options or { } else { };
+            config = if whole then value.config or { } else removeAttrs value [ "imports" "meta" "_file" ];
+          }
+        ]
+        ++ self.optional (value ? meta) {
+          key = "${key}:meta";
+          options = { };
+          config.meta = value.meta;
+        }
+        ++ collect arguments key (value.imports or [ ]);
     in
-    [ parts ] ++ meta ++ concatMap (collect arguments) imports;
+    foldl' (
+      all: each: if builtins.any (other: other.key == each.key) all then all else all ++ [ each ]
+    ) [ ] (concatMap expand named);
 
   both =
-    a: b:
+    loc: a: b:
     a
     // mapAttrs (
       name: value:
-      if a ? ${name} && typeOf value != "option" then both a.${name} value else value
+      if !(a ? ${name}) then
+        value
+      else if typeOf value == "option" || typeOf a.${name} == "option" then
+        throw "The option `${at (loc ++ [ name ])}' is already declared."
+      else
+        both (loc ++ [ name ]) a.${name} value
     ) b;
+  declared = loc: parts: foldl' (both loc) { } (map (each: each.options) parts);
 
   one =
     name: check:
@@ -165,11 +189,9 @@ let
       merge =
         loc: values:
         let
-          parts = collect { inherit lib; } module;
+          parts = collect { inherit lib; } "submodule" [ module ];
         in
-        evalLevel loc (foldl' both { } (map (each: each.options) parts)) (
-          concatMap pushDown (map (each: each.config) parts ++ values)
-        );
+        evalLevel loc (declared loc parts) (concatMap pushDown (map (each: each.config) parts ++ values));
     };
   };
 
@@ -202,6 +224,10 @@ let
       _type = "literalExpression";
       inherit text;
     };
+    literalMD = text: {
+      _type = "literalMD";
+      inherit text;
+    };
 
     optional = condition: value: if condition then [ value ] else [ ];
     optionalAttrs = condition: set: if condition then set else { };
@@ -218,7 +244,8 @@ let
       f: set: builtins.listToAttrs (map (name: f name set.${name}) (attrNames set));
     nameValuePair = name: value: { inherit name value; };
     concatMapAttrs = f: set: foldl' (all: name: all // f name set.${name}) { } (attrNames set);
-    inherit (builtins) concatLists genList listToAttrs mapAttrs;
+    isDerivation = value: typeOf value == "derivation" || value.type or null == "derivation";
+    inherit (builtins) concatLists concatMap genList listToAttrs mapAttrs;
     concatStrings = builtins.concatStringsSep "";
     imap1 = f: list: builtins.genList (n: f (n + 1) (builtins.elemAt list n)) (length list);
     imap0 = f: list: builtins.genList (n: f n (builtins.elemAt list n)) (length list);
@@ -239,8 +266,8 @@ let
           lib = self;
           inherit config options;
         };
-        parts = concatMap (collect arguments) modules;
-        options = foldl' both { } (map (each: each.options) parts);
+        parts = collect arguments "anonymous" modules;
+        options = declared [ ] parts;
         config = evalLevel [ ] options (concatMap pushDown (map (each: each.config) parts));
       in
       {

@@ -27,6 +27,7 @@ let
       _:
       pkgs.runCommand "llama-cpp" { } "mkdir -p $out/bin; cp ${builtins.path { path = engine; }} $out/bin/llama-server"
     ) { };
+    systemd = nixpkgs.runCommand "systemd" { } "mkdir -p $out/bin";
     # llmdecl of this repository by the tests' own Python
     llmdecl = nixpkgs.runCommand "llmdecl" { } ''
       mkdir -p $out/bin
@@ -34,10 +35,19 @@ let
       chmod 755 $out/bin/llmdecl
     '';
   };
+  # as users import it: what the flake has
+  flake = (import (top + "/flake.nix")).outputs {
+    self = flake;
+    inherit nixpkgs;
+  };
+  ours = {
+    nixos = flake.nixosModules.default;
+    home-manager = flake.homeModules.default;
+  };
   evaluated = lib.evalModules {
     specialArgs = { inherit pkgs; };
     modules = [
-      (top + "/modules/${module}.nix")
+      ours.${module}
       (./. + "/${module}.nix")
       configuration
     ];

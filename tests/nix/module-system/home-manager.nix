@@ -20,6 +20,7 @@ in
     meta.maintainers = list;
     home.packages = list;
     systemd.user.tmpfiles.rules = list;
+    targets.genericLinux.enable = lib.mkEnableOption "what other distributions need";
     xdg.configFile = mkOption {
       type = types.attrsOf types.json;
       default = { };

@@ -29,6 +29,14 @@ in
     security.polkit.enable = lib.mkEnableOption "polkit";
     services.ollama = service;
     services.llama-swap = service;
+    # `port` was renamed: whoever reads it is warned, which is an error here
+    services.llama-cpp.enable = lib.mkEnableOption "it";
+    services.llama-cpp.settings.port = service.port;
+    services.llama-cpp.port = mkOption {
+      type = types.raw;
+      default = null;
+      apply = _: throw "The option `services.llama-cpp.port' is renamed to `services.llama-cpp.settings.port'.";
+    };
     systemd.packages = list;
     systemd.targets = set;
     systemd.tmpfiles.packages = list;

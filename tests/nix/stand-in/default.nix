@@ -33,10 +33,11 @@ let
     fetchurl =
       {
         url,
-        hash,
+        hash ? "",
+        sha256 ? "",
         name ? baseNameOf url,
       }:
-      fixedOutput name hash "flat" // { inherit url hash; };
+      fixedOutput name (if hash == "" then sha256 else hash) "flat" // { inherit url hash; };
     requireFile =
       {
         name,

@@ -39,7 +39,8 @@ stdenv.mkDerivation (finalAttrs: {
   # what its own `fetchFromGitHub` comes to, which nothing here can build
   src = builtins.toFile "llama.cpp-of-nixpkgs" "the tree of b9925";
   patches = [ ];
-  postPatch = "";
+  # for that version's tree alone; nixpkgs has had it without `-f`
+  postPatch = "rm -f tools/server/public/index.html.gz";
 
   nativeBuildInputs = [
     cmake
@@ -84,7 +85,11 @@ stdenv.mkDerivation (finalAttrs: {
   ]
   ++ lib.optionals rocmSupport [
     (cmakeFeature "CMAKE_HIP_ARCHITECTURES" (builtins.concatStringsSep ";" rocmGpuTargets))
-  ];
+  ]
+  ++ lib.optionals rpcSupport [ (cmakeBool "CMAKE_SKIP_BUILD_RPATH" true) ];
+
+  # a program that newer trees call by another name
+  postInstall = if rpcSupport then "cp bin/rpc-server $out/bin/llama-rpc-server" else "";
 
   inherit said;
   installPhase = ''

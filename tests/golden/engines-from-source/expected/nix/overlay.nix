@@ -60,10 +60,6 @@ let
       "metalSupport"
       "useMetalKit"
     ];
-    rpc = [
-      "rpcSupport"
-      "useRpc"
-    ];
     sycl = [ "syclSupport" ];
     vulkan = [
       "vulkanSupport"
@@ -78,10 +74,8 @@ let
       src,
       backends,
       dispatch,
-      gpuTargets,
       cmakeFlags,
       spacedFlags,
-      npm,
     }:
     let
       takes = lib.functionArgs prev.llama-cpp.override;
@@ -101,16 +95,11 @@ let
         // {
           cpuArchDynamicDispatch = dispatch;
           useWebUi = false;
-        }
-        // (
-          if gpuTargets == [ ] then
-            { }
-          else
-            {
-              rocmGpuTargets =
-                if takes ? useRocm then builtins.concatStringsSep ";" gpuTargets else gpuTargets;
-            }
-        );
+          # GGML_RPC is a flag like others. Told so, nixpkgs' package copies a server that newer
+          # builds call by another name, and install themselves.
+          rpcSupport = false;
+          useRpc = false;
+        };
       package = prev.llama-cpp.override (builtins.intersectAttrs takes wanted);
       label = input: "${input.pname or input.name or ""}-";
       isOurs = input: builtins.match "(nodejs|npm)-.*" (label input) == null;
@@ -120,43 +109,20 @@ let
     else if absent != [ ] then
       throw "${name}: `llama-cpp` here has no argument for ${builtins.concatStringsSep ", " absent}"
     else
-      package.overrideAttrs (
-        old:
-        {
-          inherit version src;
-          patches = [ ];
-          cmakeFlags = (old.cmakeFlags or [ ]) ++ cmakeFlags;
-          preConfigure =
-            (
-              if npm == null then
-                ""
-              else
-                ''
-                  pushd ${lib.escapeShellArg npm.root}
-                  npm run build
-                  popd
-                ''
-            )
-            + (
-              if spacedFlags == [ ] then
-                ""
-              else
-                "cmakeFlagsArray+=(${lib.concatMapStringsSep " " lib.escapeShellArg spacedFlags})\n"
-            );
-        }
-        // (
-          if npm == null then
-            {
-              npmDeps = null;
-              nativeBuildInputs = builtins.filter isOurs (old.nativeBuildInputs or [ ]);
-            }
+      package.overrideAttrs (old: {
+        inherit version src;
+        # what these do is for nixpkgs' own version
+        patches = [ ];
+        postPatch = "";
+        npmDeps = null;
+        nativeBuildInputs = builtins.filter isOurs (old.nativeBuildInputs or [ ]);
+        cmakeFlags = (old.cmakeFlags or [ ]) ++ cmakeFlags;
+        preConfigure =
+          if spacedFlags == [ ] then
+            ""
           else
-            {
-              npmRoot = npm.root;
-              npmDepsHash = npm.hash;
-            }
-        )
-      );
+            "cmakeFlagsArray+=(${lib.concatMapStringsSep " " lib.escapeShellArg spacedFlags})\n";
+      });
 in
 {
   # llama.cpp b10434, for vulkan
@@ -178,7 +144,6 @@ in
       "vulkan"
     ];
     dispatch = true;
-    gpuTargets = [ ];
     cmakeFlags = [
       "-DGGML_BACKEND_DL=ON"
       "-DGGML_CCACHE=OFF"
@@ -193,7 +158,6 @@ in
       "-DLLAMA_USE_PREBUILT_UI=OFF"
     ];
     spacedFlags = [ ];
-    npm = null;
   };
   # llama.cpp 0.3.36, for cpu
   llmdecl-pinned = engine {
@@ -212,7 +176,6 @@ in
     };
     backends = [ ];
     dispatch = false;
-    gpuTargets = [ ];
     cmakeFlags = [
       "-DGGML_CCACHE=OFF"
       "-DGGML_LTO=ON"
@@ -225,6 +188,5 @@ in
     spacedFlags = [
       "-DCMAKE_CXX_FLAGS=-O2 -g"
     ];
-    npm = null;
   };
 }
