@@ -18,7 +18,7 @@ def apply(hands: Hands, content: Content) -> tuple[Generation, tuple[Diagnostic,
     """`content` is in force: its generation, and warnings. A Failure (status 3) after which the
     earlier generation is in force again."""
     require_runnable(content.plan)
-    hands.manager.require_able()
+    hands.manager.require_able(artefact.path for artefact in content.artefacts)
     try:
         goal = hands.generations.write(content)
     except OSError as error:
@@ -30,6 +30,7 @@ def apply(hands: Hands, content: Content) -> tuple[Generation, tuple[Diagnostic,
 def rollback(hands: Hands, goal: Generation) -> tuple[Diagnostic, ...]:
     """A stored generation is in force again; a Failure when it is damaged or a step fails."""
     hands.generations.require_intact(goal)
+    hands.manager.require_able(goal.manifest.artefacts)
     return carry_out(hands, "rollback", goal)
 
 

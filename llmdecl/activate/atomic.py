@@ -1,5 +1,6 @@
 """Writes that are there whole or not at all, also after a power cut."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -16,11 +17,17 @@ def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 
 def replace_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """`path` with `data`, by rename: a reader sees the old bytes or the new ones."""
+    """`path` with `data`, by rename: a reader sees the old bytes or the new ones. Raises OSError,
+    which names the file, and leaves nothing else there."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.unlink(missing_ok=True)
-    write_new(new, data, mode=mode)
-    new.replace(path)
+    try:
+        write_new(new, data, mode=mode)
+        new.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     sync_folder(path.parent)
 
 

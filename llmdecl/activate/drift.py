@@ -13,6 +13,7 @@ from llmdecl.activate.live import (
     LiveProgram,
     Version,
 )
+from llmdecl.activate.phrases import RESTARTS_ALL
 from llmdecl.spec.address import address as address_of
 
 ABSENT = {
@@ -32,6 +33,7 @@ def drift(current: Version | None, planned: Version, live: Live) -> Iterator[Cha
     """Differences between the world and the applied stack (the planned one when there is none)."""
     applied = current or planned
     keeper = applied.plan.manager
+    starts = STARTS[planned.plan.manager]
     yield from _state(live)
     yield from _store(current, planned, live)
     if live.manager is None:
@@ -42,7 +44,7 @@ def drift(current: Version | None, planned: Version, live: Live) -> Iterator[Cha
             keeper,
             Effect.STACK,
             reason,
-            STARTS[keeper],
+            starts,
             symbol=Symbol.ADD if current is None else Symbol.DRIFT,
         )
     elif live.manager.differs:
@@ -51,9 +53,11 @@ def drift(current: Version | None, planned: Version, live: Live) -> Iterator[Cha
             keeper,
             Effect.STACK,
             f"runs with another {names}",
-            "everything restarts after draining",
+            RESTARTS_ALL,
         )
     else:
+        for path in live.manager.differing_files if live.interrupted is None else ():
+            yield _drift(path, Effect.ROUTER, "is not as it was installed", "installs it anew")
         yield from _programs(applied, live.manager)
         yield from _router(applied, live)
     if live.orphans:

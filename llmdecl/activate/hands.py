@@ -56,8 +56,8 @@ def hands_for(
     if kept is not None and manager is not None and kept != manager:
         keeper = MANAGERS[kept](folders.under(kept))
         if keeper.is_here():
-            summary = f"the stack runs under {kept}, and the spec wants {manager}"
-            helps = ["`llmdecl down`, then `llmdecl apply`"]
+            summary = f"the stack runs under {kept}, and {manager} is wanted"
+            helps = ["first `llmdecl down`"]
             raise Failure(MANAGER_CHANGED.at("manager.kind", summary, help=helps))
         kept = manager
     folders = folders.under(kept or manager or DEFAULT_MANAGER)

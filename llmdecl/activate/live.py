@@ -31,7 +31,8 @@ class LiveProgram(Value, frozen=True, kw_only=True):
     """A program at the manager.
 
     `configured` is the `LLMDECL_DIGEST` in its command, `running` the one in its process's
-    environment; `None` where there is none (the router has neither).
+    environment; `None` where there is none (the router has neither). `charged_bytes` is what the
+    kernel counts as its memory, where the manager says so.
     """
 
     name: str
@@ -39,15 +40,18 @@ class LiveProgram(Value, frozen=True, kw_only=True):
     pid: int | None
     configured: str | None
     running: str | None
+    charged_bytes: int | None = None
 
 
 class LiveManager(Value, frozen=True, kw_only=True):
     """A manager that answers. `differs` are variables of its environment that are not as `apply`
-    would set them now: it has to be started anew, with everything it runs."""
+    would set them now: it has to be started anew, with everything it runs. `differing_files` are
+    those of ours outside our folders that are not as `apply` would write them."""
 
     pid: int
     programs: tuple[LiveProgram, ...]
     differs: tuple[str, ...] = ()
+    differing_files: tuple[str, ...] = ()
 
 
 class LiveModel(Value, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ from llmdecl.units import format_bytes, format_duration
 
 RELOADS = "router reloads; no connection is dropped"
 SHRINKS = f"{RELOADS}; models that no longer fit are unloaded, least recently used first"
+RESTARTS_ALL = "everything restarts after draining"
+RENEWS = "its proxy restarts, which cuts its connections"
 RESTARTS_ROUTER = "router restarts after draining"
 
 

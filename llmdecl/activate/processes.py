@@ -48,6 +48,16 @@ def environment(pid: int) -> Mapping[str, str]:
     return {os.fsdecode(key): os.fsdecode(value) for key, _, value in pairs}
 
 
+def resident_bytes(pid: int) -> int | None:
+    """Its share of what is in memory, by proc(5) `smaps_rollup`; `None` when it can't be read."""
+    try:
+        text = (PROC / str(pid) / "smaps_rollup").read_text()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in text.splitlines() if line.startswith("Pss:")]
+    return int(found[0]) * 1024 if found else None
+
+
 def marked(stack: str) -> tuple[Process, ...]:
     """Live processes of this user with this stack's mark."""
     found = []

@@ -6,7 +6,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from llmdecl.activate.rules import UNREADABLE_FOR_ACCOUNT
+import llmdecl
+from llmdecl.activate.rules import ACCOUNT_UNUSABLE, UNREADABLE_FOR_ACCOUNT
 from llmdecl.diagnostics import Diagnostic, Failure
 from llmdecl.emit.systemd import names
 from llmdecl.sources.reference import FileReference, parse_reference
@@ -32,8 +33,7 @@ def unreachable(spec: Spec, base: Path) -> Iterator[Diagnostic]:
             closed = closed_to(real, *account())
         except OSError:
             continue
-        home = next((home for home in HOMES if real.is_relative_to(home)), None)
-        if home is not None:
+        if (home := home_of(real)) is not None:
             summary = f"models see nothing of `{home}`, and `{real}` is there"
             yield UNREADABLE_FOR_ACCOUNT.at(where, summary)
         elif closed is not None:
@@ -62,6 +62,26 @@ def account() -> tuple[int | None, frozenset[int]]:
     except KeyError:
         return None, frozenset()
     return user.pw_uid, frozenset(os.getgrouplist(names.ACCOUNT, user.pw_gid))
+
+
+def require_runnable(program: Path) -> None:
+    """A Failure when units could not start `program`, an interpreter that has llmdecl."""
+    for each in (program.parent, program, Path(llmdecl.__file__).parent):
+        real = each.resolve()
+        note = None
+        if (home := home_of(real)) is not None:
+            note = f"`{real}` is there, and units see nothing of `{home}`"
+        elif (closed := closed_to(each, *account())) is not None:
+            note = f"`{closed}` lets nobody else in"
+        if note is not None:
+            summary = f"the account `{names.ACCOUNT}` can't run llmdecl by `{program}`"
+            helps = ["install llmdecl outside of homes, for example in `/opt/llmdecl`"]
+            raise Failure(ACCOUNT_UNUSABLE.at("manager.kind", summary, notes=[note], help=helps))
+
+
+def home_of(path: Path) -> str | None:
+    """Which of the folders that units don't see holds it."""
+    return next((home for home in HOMES if path.is_relative_to(home)), None)
 
 
 def closed_to(path: Path, uid: int | None, gids: Iterable[int]) -> Path | None:

@@ -219,16 +219,16 @@ ACCOUNT_UNUSABLE = Rule(
     ERROR,
     """With `manager.kind = "systemd"` the stack runs as the account `llmdecl`, which `apply` makes
 by `systemd-sysusers`, and its units belong to root: `apply` is run by root, llmdecl is installed
-where that account may read it (not in a home), and polkit lets the router start models. With
-`systemd-user` everything is yours.""",
+where that account may read it (not in a home), and polkit 0.106 or newer lets the router start
+models. With `systemd-user` everything is yours.""",
 )
 MANAGER_CHANGED = Rule(
     "LD631",
     "manager-changed",
     ERROR,
     """The stack runs under another manager than the spec asks for now. Two managers never own a
-process together: `llmdecl down` stops everything under the old one, then `llmdecl apply` starts it
-under the new.""",
+process together: `llmdecl down` stops everything under the old one, then `llmdecl apply` (or
+`rollback`) starts it under the new.""",
 )
 UNREADABLE_FOR_ACCOUNT = Rule(
     "LD632",
@@ -237,6 +237,23 @@ UNREADABLE_FOR_ACCOUNT = Rule(
     """With `manager.kind = "systemd"` models run as the account `llmdecl` and read weights and
 engines where they are: every folder on the way to a `file:` source or an engine's `path` has to let
 that account in, and homes are hidden from it altogether. Move them, for example below `/srv`.""",
+)
+FOREIGN_UNIT = Rule(
+    "LD633",
+    "foreign-unit",
+    ERROR,
+    """Where a file of the stack would be installed is one that `llmdecl apply` did not write, or
+the unit is masked. Nothing of others is ever changed: move it away, or unmask the unit
+(`systemctl unmask`), and apply again.""",
+)
+ANOTHER_STACK = Rule(
+    "LD634",
+    "another-stack",
+    ERROR,
+    """systemd keeps one stack of llmdecl for the system, and one for each user; the units that are
+installed belong to the stack of another state folder. Give that one's `--state-dir`, or stop it
+with `llmdecl down --state-dir`, as who applied it. A stack whose state folder is gone is
+replaced.""",
 )
 
 RULES: tuple[Rule, ...] = (
@@ -272,4 +289,6 @@ RULES: tuple[Rule, ...] = (
     ACCOUNT_UNUSABLE,
     MANAGER_CHANGED,
     UNREADABLE_FOR_ACCOUNT,
+    FOREIGN_UNIT,
+    ANOTHER_STACK,
 )

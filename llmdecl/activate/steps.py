@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from llmdecl.activate import processes
 from llmdecl.activate.generations import Generation
-from llmdecl.activate.hands import Task
+from llmdecl.activate.hands import Hands, Task
 from llmdecl.activate.live import (
     MODEL_PROGRAM,
     ROUTER_FILES,
@@ -25,6 +25,7 @@ Condition = Callable[[RouterStatus], bool]
 
 ROUTER_START_S = 20
 POLL_S = 0.02
+STOP_S = 30
 
 
 def converge(task: Task, goal: Generation) -> None:
@@ -123,6 +124,16 @@ def stop_model(task: Task, name: str, status: RouterStatus | None) -> None:
             raise Failure(refused(name, "hold", answer), status=3)
     hands.manager.stop_program(f"{MODEL_PROGRAM}{name}", timeout_s=task.patience_s)
     task.did(f"stopped {name}")
+
+
+def end_unrouted(hands: Hands, name: str) -> None:
+    """A process of a model that somebody else started, and the router does not know, ends too."""
+    status, live = hands.router.status(), hands.manager.observe()
+    program = f"{MODEL_PROGRAM}{name}"
+    known = {model.name for model in status.models if model.state != "stopped"} if status else set()
+    here = {each.name for each in live.programs if each.pid is not None} if live else set()
+    if program in here and name not in known:
+        hands.manager.stop_program(program, timeout_s=STOP_S)
 
 
 def router_up(task: Task, goal: Generation) -> None:

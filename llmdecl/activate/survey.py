@@ -1,10 +1,11 @@
 """What `status` tells: the stack in force, what of it runs, and where it drifted."""
 
+from llmdecl.activate import processes
 from llmdecl.activate.changes import Change
 from llmdecl.activate.diff import diff
 from llmdecl.activate.generations import Generation
 from llmdecl.activate.hands import Hands
-from llmdecl.activate.live import Live
+from llmdecl.activate.live import MODEL_PROGRAM, Live, LiveProgram
 from llmdecl.activate.observe import observe, version_in_force
 from llmdecl.activate.phrases import listen
 from llmdecl.activate.router_client import ModelStatus, PlacementStatus, RouterStatus
@@ -32,10 +33,11 @@ class PlacementSurvey(Value, frozen=True, kw_only=True):
 
 
 class ModelSurvey(Value, frozen=True, kw_only=True):
-    """One model. `state` is the router's word; without a router `stopped` or `unrouted`.
+    """One model. `state` is the router's word; `unrouted` is what runs without it knowing.
 
-    `memory_bytes` is what it claims of all pools when it is loaded; times in seconds. `placement`
-    is `None` when it is not loaded, or its engine does not say.
+    `memory_bytes` is what it claims of all pools when it is loaded, `host_bytes` what the kernel
+    counts as its own on the host now: of its unit, or else of its process. Times are in seconds.
+    `placement` is `None` when it is not loaded, or its engine does not say.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ModelSurvey(Value, frozen=True, kw_only=True):
     state: str
     pid: int | None
     memory_bytes: int
+    host_bytes: int | None = None
     n_ctx_slot: int
     in_flight: int
     queued: int
@@ -137,9 +140,12 @@ def _models(
 
 
 def _model(model: ModelPlan, said: ModelStatus | None, live: Live) -> ModelSurvey:
-    pids = {p.name: p.pid for p in live.manager.programs} if live.manager else {}
-    pid = pids.get(f"model-{model.name}")
-    now = said or ModelStatus(name=model.name, state="unrouted" if pid else "stopped", pid=pid)
+    programs = {p.name: p for p in live.manager.programs} if live.manager else {}
+    program = programs.get(f"{MODEL_PROGRAM}{model.name}")
+    pid = program.pid if program else None
+    now = said or ModelStatus(name=model.name, state="stopped")
+    if pid is not None and now.state == "stopped":
+        now = ModelStatus(name=model.name, state="unrouted", pid=pid)
     return ModelSurvey(
         name=model.name,
         aliases=model.aliases,
@@ -148,6 +154,7 @@ def _model(model: ModelPlan, said: ModelStatus | None, live: Live) -> ModelSurve
         state=now.state,
         pid=now.pid,
         memory_bytes=sum(part.bytes for part in model.memory),
+        host_bytes=_host_bytes(program, now.pid),
         n_ctx_slot=model.n_ctx_slot,
         in_flight=now.in_flight,
         queued=now.queued,
@@ -159,6 +166,12 @@ def _model(model: ModelPlan, said: ModelStatus | None, live: Live) -> ModelSurve
         placement=_placement(now.placement),
         error=now.error,
     )
+
+
+def _host_bytes(program: LiveProgram | None, pid: int | None) -> int | None:
+    if program is not None and program.charged_bytes is not None:
+        return program.charged_bytes
+    return None if pid is None else processes.resident_bytes(pid)
 
 
 def _placement(said: PlacementStatus | None) -> PlacementSurvey | None:

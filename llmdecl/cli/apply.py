@@ -67,7 +67,7 @@ def _hands(where: Folders, content: "Content") -> "Hands":
     from llmdecl.cli.views.changes import say
 
     hands = hands_for(where, say=say, manager=content.plan.manager)
-    hands.manager.require_able()
+    hands.manager.require_able(artefact.path for artefact in content.artefacts)
     return hands
 
 

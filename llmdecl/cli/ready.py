@@ -1,5 +1,7 @@
 """`llmdecl ready`: units call it before and after a start."""
 
+import os
+
 import click
 
 
@@ -8,13 +10,19 @@ import click
 @click.option("--path", metavar="PATH", help="Wait until this exists.")
 @click.option("--timeout", "timeout_s", type=float, required=True, metavar="SECONDS")
 def command(socket: str | None, path: str | None, timeout_s: float) -> int:
-    """Wait for a model's socket or for a device; exit 1 when it does not come in time."""
+    """Wait for a model's socket or for a device; exit 1 when it does not come in time.
+
+    MAINPID, as systemd sets it, is the model's process: once that has ended there is nothing to
+    wait for.
+    """
     from llmdecl.router.ready import await_path, await_socket, say
 
     if (socket is None) == (path is None):
         raise click.UsageError("one of --socket and --path")
-    if socket is not None and not await_socket(socket, timeout_s):
-        return say(f"nothing healthy at {socket} after {timeout_s:g} s")
-    if path is not None and not await_path(path, timeout_s):
-        return say(f"{path} is not there after {timeout_s:g} s")
-    return 0
+    problem = None
+    if socket is not None:
+        main = os.environ.get("MAINPID", "")
+        problem = await_socket(socket, timeout_s, int(main) if main.isdecimal() else None)
+    elif path is not None:
+        problem = await_path(path, timeout_s)
+    return 0 if problem is None else say(problem)

@@ -36,6 +36,7 @@ def command(number: int | None, *, yes: bool, where: Folders) -> int:
         hands = hands_for(where, say=say)
         current = hands.generations.load_pointed("current")
         goal = _goal(hands, number, current)
+        hands = hands_for(where, say=say, manager=goal.plan.manager)
         hands.generations.require_intact(goal)
         planned = version_in_force(goal)
         assert planned is not None

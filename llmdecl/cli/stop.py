@@ -14,6 +14,7 @@ def command(models: tuple[str, ...], *, where: Folders) -> int:
 
     The next request starts a stopped model again."""
     from llmdecl.activate.hands import hands_for
+    from llmdecl.activate.steps import end_unrouted
     from llmdecl.cli.lifecycle import require_current, require_done, require_model, require_router
     from llmdecl.cli.views.changes import show_done
 
@@ -25,5 +26,6 @@ def command(models: tuple[str, ...], *, where: Folders) -> int:
         patience_s = plan.router.drain_timeout_s + plan.router.queue_timeout_s + 30
         answer = hands.router.stop(model.name, timeout_s=patience_s)
         require_done(model.name, "stop", answer, hands)
+        end_unrouted(hands, model.name)
         show_done(model.name, "stopped")
     return 0

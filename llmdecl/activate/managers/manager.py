@@ -1,6 +1,6 @@
 """What apply asks of a manager."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,8 +41,8 @@ class Manager(Protocol):
     def require_safe(self) -> None:
         """A Failure when what it would talk to is not ours."""
 
-    def require_able(self) -> None:
-        """A Failure when this user can't have it keep a stack here."""
+    def require_able(self, artefacts: Iterable[str]) -> None:
+        """A Failure when this user can't have it keep a stack of these artefacts here."""
 
     def observe(self) -> LiveManager | None:
         """Its programs; `None` when it does not run."""

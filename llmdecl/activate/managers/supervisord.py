@@ -10,7 +10,7 @@ import sys
 import time
 import xml.parsers.expat
 import xmlrpc.client
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,14 @@ class Supervisord:
 
     def require_safe(self) -> None:
         """Nothing in a run folder that is somebody else's is talked to."""
-        self.require_able()
+        self._require_quotable()
         run_folder.refuse_foreign(self.folders.run)
 
-    def require_able(self) -> None:
+    def require_able(self, artefacts: Iterable[str]) -> None:  # noqa: ARG002
         """Its configuration can carry the paths of this machine."""
+        self._require_quotable()
+
+    def _require_quotable(self) -> None:
         run_folder.check_quotable(
             (
                 ("state folder", self.folders.state),
@@ -106,7 +109,7 @@ class Supervisord:
     def start(self) -> None:
         """As a daemon of its own session; its socket is bound when the command returns."""
         run_folder.make(self.folders.run)
-        self.require_able()
+        self._require_quotable()
         logs = self.folders.state / "logs"
         logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         command = [str(interpreter()), "-m", "supervisor.supervisord", "-c", str(self.conf)]

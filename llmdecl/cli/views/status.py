@@ -56,14 +56,15 @@ def _show_models(survey: Survey) -> None:
             model.placement.where if model.placement else "",
             format_bytes(model.memory_bytes),
             _measured(model),
+            "" if model.host_bytes is None else format_bytes(model.host_bytes),
             f"{model.in_flight}" + (f" +{model.queued}" if model.queued else ""),
             _unloads(model),
             model.error or "",
         ]
         for model in survey.models
     ]
-    head = ["model", "state", "PID", "where", "planned", "measured", "in flight", "unloads in", ""]
-    table.show(head, rows, right=(2, 4, 5, 6))
+    head = ["model", "state", "PID", "where", "planned", "measured", "RAM now", "in flight"]
+    table.show([*head, "unloads in", ""], rows, right=(2, 4, 5, 6, 7))
     for model in survey.models:
         _show_differences(model)
 
