@@ -9,7 +9,7 @@ from llmdecl.activate.diff_models import model_changes
 from llmdecl.activate.drift import drift
 from llmdecl.activate.effects import Effect
 from llmdecl.activate.live import ENGINE_FILES, ROUTER_FILES, Live, Version
-from llmdecl.activate.phrases import RELOADS, RESTARTS_ROUTER, SHRINKS
+from llmdecl.activate.phrases import RELOADS, RENEWS, RESTARTS_ALL, RESTARTS_ROUTER, SHRINKS
 from llmdecl.plan.model import Budget, EndpointPlan, EnginePlan, Plan, RouterPlan
 from llmdecl.spec.address import address as address_of
 from llmdecl.units import format_bytes
@@ -28,10 +28,20 @@ def diff(current: Version | None, planned: Version, live: Live) -> ChangeSet:
         *_router(old, planned.plan),
         *_budgets(old, planned.plan),
     ]
-    if current is not None:
+    if current is not None and current.plan.manager == planned.plan.manager:
         changes += _texts(current, planned, changes)
+    if planned.plan.router.kind == "none":
+        changes = [_without_router(change) for change in changes]
     changes += drift(current, planned, live)
     return ChangeSet(changes=tuple(changes), restarts=_restarts(current, planned, live, changes))
+
+
+def _without_router(change: Change) -> Change:
+    """Nothing reloads where there is no router: what is said of one model is its proxy's."""
+    if change.consequence != RELOADS:
+        return change
+    of_model = change.address.startswith("models.")
+    return change.replace(consequence=RENEWS if of_model else "systemd reloads its units")
 
 
 def _restarts(
@@ -130,7 +140,7 @@ def _router(old: Plan | None, planned: Plan) -> Iterator[Change]:
             address="manager.kind",
             effect=Effect.STACK,
             reason=f"manager {old.manager} -> {planned.manager}",
-            consequence="everything restarts after draining",
+            consequence=RESTARTS_ALL,
         )
     if old.socket_activation != planned.socket_activation:
         was_on, on = (str(p.socket_activation).lower() for p in (old, planned))
@@ -177,7 +187,7 @@ def _texts(current: Version, planned: Version, known: list[Change]) -> Iterator[
         address, effect, consequence = path, Effect.ROUTER, RELOADS
         if path == "supervisord/supervisord.conf":
             address, effect = "supervisord", Effect.STACK
-            consequence = "everything restarts after draining"
+            consequence = RESTARTS_ALL
         elif path == "supervisord/router.conf":
             address, consequence = "router", RESTARTS_ROUTER
         elif path.startswith("supervisord/models/"):

@@ -6,7 +6,7 @@ from typing import Any
 from llmdecl.activate import phrases
 from llmdecl.activate.changes import Change, Symbol
 from llmdecl.activate.effects import Effect
-from llmdecl.activate.phrases import RELOADS
+from llmdecl.activate.phrases import RELOADS, RESTARTS_ALL
 from llmdecl.units import format_bytes
 
 SPEC_KEYS: Mapping[str, str] = {
@@ -55,5 +55,5 @@ def field_change(
         address=f"{address}.{key}",
         effect=effect,
         reason=f"{key} {show(was)} -> {show(now)}",
-        consequence=RELOADS,
+        consequence=RESTARTS_ALL if effect is Effect.STACK else RELOADS,
     )

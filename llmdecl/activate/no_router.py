@@ -12,7 +12,13 @@ from llmdecl.activate.router_client import Answer, ModelStatus, RouterStatus
 
 DONE = Answer(200, "", "")
 SLICE_S = 1.0
-STATES = {"RUNNING": "ready", "STARTING": "starting", "STOPPING": "stopping"}
+STATES = {
+    "RUNNING": "ready",
+    "STARTING": "starting",
+    "STOPPING": "stopping",
+    "FATAL": "failed",
+}
+GAVE_UP = "its service failed: `llmdecl logs {name}`, and `llmdecl start {name}` tries again"
 
 
 class NoRouter:
@@ -61,6 +67,9 @@ class NoRouter:
         if not where:
             return Answer(404, f"`{model}` has no address", "")
         deadline = time.monotonic() + timeout_s
+        self.manager.start_program(
+            ROUTER_PROGRAM
+        )  # a service that failed too often took its socket
         connection = address_door(where[0]).connect(SLICE_S)
         try:
             connection.connect()
@@ -99,4 +108,5 @@ def _model(name: str, program: LiveProgram | None) -> ModelStatus:
     if program is None:
         return ModelStatus(name=name, state="stopped")
     state = STATES.get(program.state, "stopped")
-    return ModelStatus(name=name, state=state, pid=program.pid, digest=program.running)
+    error = GAVE_UP.format(name=name) if state == "failed" else None
+    return ModelStatus(name=name, state=state, pid=program.pid, digest=program.running, error=error)
