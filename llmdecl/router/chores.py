@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from llmdecl.engines.llama_cpp.load_log import is_loaded
 from llmdecl.router.events import Exited, Healthy, NotSpawned, Spawned, State
 from llmdecl.router.placement import judge
+from llmdecl.router.resident import Resident
 from llmdecl.router.world import StartError
 
 if TYPE_CHECKING:
     from llmdecl.router.lifecycle import Keeper
-    from llmdecl.router.resident import Resident
 
 FIRST_POLL_S = 0.001
 LONGEST_POLL_S = 0.025
@@ -34,7 +34,7 @@ class Chores:
     def __init__(self, keeper: "Keeper") -> None:
         self._keeper = keeper
 
-    async def start(self, resident: "Resident") -> None:
+    async def start(self, resident: Resident) -> None:
         """Have the program started."""
         try:
             pid = await self._keeper.world.start(resident.loaded or resident.config)
@@ -47,7 +47,7 @@ class Chores:
         else:
             self._keeper.feed(resident, Spawned(pid))
 
-    async def poll_health(self, resident: "Resident", pid: int) -> None:
+    async def poll_health(self, resident: Resident, pid: int) -> None:
         """Until it answers, or is no longer starting; its exit and its deadline come as events."""
         pause = FIRST_POLL_S
         while resident.state is State.STARTING and resident.process.pid == pid:
@@ -57,7 +57,7 @@ class Chores:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LONGEST_POLL_S)
 
-    async def check_placement(self, resident: "Resident", pid: int) -> None:
+    async def check_placement(self, resident: Resident, pid: int) -> None:
         """Read the engine's log until it says that all is loaded, and judge it.
 
         The log passes through supervisord, so it may come later than the engine's health.
@@ -76,18 +76,18 @@ class Chores:
         if resident.process.pid == pid:
             self._keeper.placed(resident, judge(expect, log))
 
-    async def bury(self, resident: "Resident", pid: int) -> None:
+    async def bury(self, resident: Resident, pid: int) -> None:
         """Its process ended while it was starting: whoever waits is told its last words."""
         await self._keeper.world.buried(resident.loaded or resident.config, pid)
         self._keeper.feed(resident, Exited(pid))
 
-    def settle(self, resident: "Resident") -> None:
+    def settle(self, resident: Resident) -> None:
         """Count it as busy until its slots are idle."""
         if not resident.unsettled and resident.state in {State.READY, State.DRAINING}:
             resident.unsettled = True
             self._keeper.spawn(self._settle(resident, resident.process.generation))
 
-    async def _settle(self, resident: "Resident", generation: int) -> None:
+    async def _settle(self, resident: Resident, generation: int) -> None:
         """A quiet server notices within a second that a client has left, one that streams to
         others only later: ask when nothing else is in flight."""
         loop = self._keeper.loop
@@ -105,5 +105,5 @@ class Chores:
             resident.unsettled = False
             self._keeper.went_idle(resident)
 
-    def _unsettled(self, resident: "Resident", generation: int) -> bool:
+    def _unsettled(self, resident: Resident, generation: int) -> bool:
         return resident.unsettled and resident.process.generation == generation

@@ -291,7 +291,7 @@ def _unavailable(process: Process, reason: str, now: float) -> Process:
 def _crashed(process: Process, now: float) -> Process:
     quick = now - process.since < STABLE_S
     counted = replace(process, crashes=process.crashes + 1, failures=0)
-    reason = "the process died while it was serving"
+    reason = "the process ended while it was serving"
     if quick and process.failures + 1 >= QUICK_CRASHES:
         return _failed(replace(counted, failures=process.failures), reason, now)
     failures = process.failures + 1 if quick else 0

@@ -3,6 +3,8 @@
 Only the standard library, and quick to start. Exit status: 0 ready, 1 not in time.
 """
 
+import os
+import select
 import socket
 import sys
 import time
@@ -13,23 +15,46 @@ POLL_S = 0.02
 REQUEST = b"GET /health HTTP/1.1\r\nHost: model\r\nConnection: close\r\n\r\n"
 
 
-def await_socket(path: str, timeout_s: float) -> bool:
-    """Whether `GET /health` on the unix socket answers 200 in time."""
-    return _await(lambda: _healthy(path), timeout_s)
+def await_socket(path: str, timeout_s: float, process: int | None = None) -> str | None:
+    """Why `GET /health` on the unix socket does not answer 200 in time; `None`: it does.
 
-
-def await_path(path: str, timeout_s: float) -> bool:
-    """Whether the path exists in time."""
-    return _await(Path(path).exists, timeout_s)
-
-
-def _await(good: Callable[[], bool], timeout_s: float) -> bool:
+    Once `process` has ended it never will. A unit that went on waiting would be `activating` all
+    the time, and nobody could start it anew.
+    """
+    has_ended = _watched(process)
     end = time.monotonic() + timeout_s
-    while not good():
+    while not _healthy(path):
+        if has_ended():
+            return f"process {process} ended before it was healthy"
         if time.monotonic() >= end:
-            return False
+            return f"nothing healthy at {path} after {timeout_s:g} s"
         time.sleep(POLL_S)
-    return True
+    return None
+
+
+def await_path(path: str, timeout_s: float) -> str | None:
+    """Why the path does not exist in time; `None`: it does."""
+    end = time.monotonic() + timeout_s
+    while not Path(path).exists():
+        if time.monotonic() >= end:
+            return f"{path} is not there after {timeout_s:g} s"
+        time.sleep(POLL_S)
+    return None
+
+
+def _watched(process: int | None) -> Callable[[], bool]:
+    """Tells whether a process has ended; never, where that can't be seen."""
+    if process is None:
+        return lambda: False
+    try:
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:
+        return lambda: True
+    except (AttributeError, OSError):
+        return lambda: False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return lambda: bool(poll.poll(0))
 
 
 def _healthy(path: str) -> bool:

@@ -18,6 +18,14 @@ ENDED = frozenset({"inactive", "failed"})
 
 _NAME = "org.freedesktop.systemd1"
 _ROOT = "/org/freedesktop/systemd1"
+_DENIED = frozenset(
+    {
+        "org.freedesktop.DBus.Error.AccessDenied",
+        "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
+    }
+)
+_DENIALS = ("Access denied", "Permission denied", "Interactive authentication required")
+"""How `systemctl` says the same."""
 
 
 class UnreachableError(Exception):
@@ -26,6 +34,10 @@ class UnreachableError(Exception):
 
 class RefusedError(Exception):
     """systemd refuses; the text says why."""
+
+
+class DeniedError(RefusedError):
+    """This account may not do it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +143,8 @@ class Bus:
         except (OSError, EOFError, DBusError) as error:
             raise UnreachableError(f"systemd can't be reached: {error}") from error
         if answer.message_type is MessageType.ERROR:
-            raise RefusedError(str(answer.body[0]) if answer.body else answer.error_name)
+            kind = DeniedError if answer.error_name in _DENIED else RefusedError
+            raise kind(str(answer.body[0]) if answer.body else answer.error_name)
         body: list[object] = answer.body
         return body
 
@@ -175,7 +188,8 @@ class Systemctl:
     async def _run(self, *words: str) -> str:
         status, said = await run(*self._words, *words)
         if status:
-            raise RefusedError(said.strip() or f"systemctl ended with status {status}")
+            kind = DeniedError if any(words in said for words in _DENIALS) else RefusedError
+            raise kind(said.strip() or f"systemctl ended with status {status}")
         return said
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from llmdecl.router.processes import Processes
 from llmdecl.router.systemd import (
     ENDED,
     RUNNING,
+    DeniedError,
     RefusedError,
     Systemd,
     Unit,
@@ -29,6 +30,8 @@ from llmdecl.router.world import StartError
 MODEL_PROGRAM = "model-"
 SETTLE_S = 15.0
 """How long a start waits for the process before to be gone, and for the new one to have a pid."""
+
+NO_RIGHT = " (polkit has to run, with the rule `49-llmdecl.rules`)"
 
 BURIED_S = 0.5
 TAIL_LINES = 20
@@ -84,6 +87,8 @@ class SystemdWorld(Processes):
                 return pid if pid is not None else await self._started(model)
         except UnreachableError as error:
             raise StartError(str(error), unavailable=True) from error
+        except DeniedError as error:
+            raise StartError(f"systemd: {error}{NO_RIGHT}", unavailable=True) from error
         except RefusedError as error:
             raise StartError(f"systemd: {error}") from error
         except TimeoutError:
