@@ -24,8 +24,7 @@ def _unit(mode: Mode) -> Iterator[Directive]:
     yield "After", names.TARGET if mode.user else f"{names.TARGET} network-online.target"
     if not mode.user:
         yield "Wants", "network-online.target"
-    yield "StartLimitIntervalSec", "1h"
-    yield "StartLimitBurst", "20"
+    yield "StartLimitIntervalSec", "0"  # a network may come back after hours
 
 
 def _service(mode: Mode) -> Iterator[Directive]:

@@ -14,6 +14,7 @@ CLOSED: tuple[Directive, ...] = (
     ("KeyringMode", "private"),
     ("LockPersonality", "yes"),
     ("NoNewPrivileges", "yes"),
+    ("PrivateIPC", "yes"),
     ("PrivateMounts", "yes"),
     ("PrivateTmp", "yes"),
     ("ProtectClock", "yes"),
@@ -31,8 +32,13 @@ CLOSED: tuple[Directive, ...] = (
     ("RestrictSUIDSGID", "yes"),
     ("SystemCallArchitectures", "native"),
     ("SystemCallErrorNumber", "EPERM"),
+    ("TemporaryFileSystem", "/dev/shm:mode=1777"),  # noqa: S108  # a private one
 )
-"""What no unit of ours needs."""
+"""What no unit of ours needs. `ProtectSystem=strict` leaves all of `/dev` writable."""
+
+SYSTEMS = ("PrivateIPC", "RemoveIPC")
+"""A user's manager can't: with a user namespace for each process, the second of a unit may not join
+the IPC namespace of the first (226/NAMESPACE)."""
 
 NVIDIA = ("char-nvidiactl", "char-nvidia-uvm", "char-nvidia-caps", "char-nvidia-frontend")
 """`char-nvidia-frontend` is what older drivers call the cards; unknown groups are passed over."""
@@ -60,7 +66,7 @@ def closed(mode: Mode, *, homes: str = "yes") -> Iterator[Directive]:
     for name, value in CLOSED:
         if name == "ProtectHome":
             yield name, "read-only" if mode.user else homes
-        elif not (mode.user and name == "RemoveIPC"):
+        elif not (mode.user and name in SYSTEMS):
             yield name, value
 
 
