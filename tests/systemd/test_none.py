@@ -57,6 +57,23 @@ def test_a_killed_model_comes_back(machine):
     ask(machine, "one")
 
 
+def test_a_model_that_gives_up(machine):
+    """One that dies at each start takes its socket along; `status` says so, and once the cause is
+    mended, `start` brings both back."""
+    folder = "/etc/systemd/system/llmdecl-model-two.service.d"
+    never = "[Service]\nExecStart=\nExecStart=/bin/false\nRestartSec=50ms\n"
+    machine.rig.write(f"{folder}/mine.conf", never)
+    machine.rig.run("systemctl", "daemon-reload")
+    address = f"http://127.0.0.1:{machine.ports['two']}/health"
+    machine.rig.run("curl", "-sS", "--max-time", "20", address, check=False)
+    machine.rig.until(lambda: "failed" == machine.models()["two"]["state"])
+    assert "`llmdecl start two` tries again" in machine.models()["two"]["error"]
+    machine.rig.run("rm", "-r", folder)
+    machine.rig.run("systemctl", "daemon-reload")
+    machine.verb("start", "two")
+    ask(machine, "two")
+
+
 def test_an_edit_restarts_one_model(machine):
     """Only the model whose key changed, and it runs again; another idle time restarts none."""
     ask(machine, "one")

@@ -143,12 +143,18 @@ def test_what_is_missing_is_fetched(machine):
 
 
 def test_models_outlive_their_router(machine):
-    """A router that is killed comes back, and takes over what runs."""
-    router, model = machine.pid("router"), machine.pid("model-one")
-    machine.rig.run("systemctl", "kill", "--signal=KILL", "llmdecl-router.service")
-    machine.rig.until(lambda: machine.pid("router") not in ("0", router))
-    machine.rig.until(lambda: machine.verb("status", check=False).returncode == 0)
-    machine.rig.until(lambda: machine.models()["one"]["adopted"])
+    """A router that is killed comes back, as one does that is restarted, and takes over what runs;
+    also what somebody had started without it."""
+    model = machine.pid("model-one")
+    machine.rig.run("systemctl", "stop", "llmdecl-model-two.service")
+    machine.rig.run("systemctl", "start", "llmdecl-model-two.service")
+    assert "unrouted" == machine.models()["two"]["state"]
+    for ends in (("kill", "--signal=KILL"), ("restart",)):
+        router = machine.pid("router")
+        machine.rig.run("systemctl", *ends, "llmdecl-router.service")
+        machine.rig.until(lambda before=router: machine.pid("router") not in ("0", before))
+        machine.rig.until(lambda: machine.models()["one"]["adopted"])
+    assert "ready" == machine.models()["two"]["state"]
     assert model == machine.pid("model-one")
     machine.ask("one")
 
@@ -162,6 +168,81 @@ def test_a_killed_model_answers_again(machine):
     assert machine.pid("model-one") not in ("0", model)
 
 
+DROP_IN = "/etc/systemd/system/llmdecl-model-two.service.d/mine.conf"
+
+
+def test_a_model_that_dies_at_its_start(machine):
+    """Whoever asks is told at once, `status` and systemd say it too, and once the cause is mended
+    it answers. A drop-in of the administrator's holds, and outlives an apply."""
+    machine.rig.write(DROP_IN, "[Service]\nExecStart=\nExecStart=/bin/false\n")
+    machine.rig.run("systemctl", "daemon-reload")
+    assert "no changes" in machine.verb("plan").stdout
+    machine.verb("stop", "two")
+    for _ in range(2):
+        failed = machine.verb("start", "two", check=False)
+        assert (3, True) == (
+            failed.returncode,
+            "LD608" in failed.stderr or "LD624" in failed.stderr,
+        )
+        two = machine.models()["two"]
+        assert ("backoff", "the process ended while it was starting") == (
+            two["state"],
+            two["error"],
+        )
+    unit = "llmdecl-model-two.service"
+    machine.rig.until(
+        lambda: "failed" == machine.rig.run("systemctl", "is-failed", unit, check=False).stdout[:6]
+    )
+    machine.apply('aliases = ["first", "again"]', 'aliases = ["first", "more"]')
+    machine.rig.run("rm", "-r", DROP_IN.rpartition("/")[0])
+    machine.rig.run("systemctl", "daemon-reload")
+    machine.verb("start", "two")
+    machine.ask("two")
+
+
+def test_what_others_have_stays_theirs(machine):
+    """A unit of a wanted name that is not ours, and units of the stack of another state folder, are
+    refused before anything changes; so is a user who is not root. A file of ours that somebody
+    removed is missed, and installed again."""
+    three = "/etc/systemd/system/llmdecl-model-three.service"
+    machine.rig.write(three, "[Service]\nExecStart=/bin/sleep 9\n")
+    more = '[models.three]\nsource = "file:/srv/rig/smollm2.gguf"\n[models.two]\n'
+    machine.write(machine.spec.replace("[models.two]\n", more))
+    refused = machine.verb("apply", "--yes", check=False)
+    assert (1, True) == (refused.returncode, "LD633" in refused.stderr)
+    assert "sleep 9" in machine.rig.run("cat", three).stdout
+    machine.rig.run("rm", three)
+    machine.write(machine.spec)
+    for verb in (("plan",), ("apply", "--yes")):
+        refused = machine.verb(*verb, "--state-dir", "/srv/another", check=False)
+        assert (1, True) == (refused.returncode, "LD634" in refused.stderr)
+    as_nobody = ("runuser", "-u", "nobody", "--", "env", "-C", "/srv/stack", "HOME=/tmp")
+    words = ("/usr/bin/python3", "-m", "llmdecl", "plan")
+    assert "LD634" in machine.rig.run(*as_nobody, *words, check=False).stderr
+    rights = "/etc/polkit-1/rules.d/49-llmdecl.rules"
+    machine.rig.run("rm", rights)
+    assert rights in machine.verb("status").stdout
+    machine.verb("apply", "--yes")
+    machine.rig.run("test", "-e", rights)
+
+
+def test_a_boot_brings_it_up(machine):
+    """The target is what a boot starts; with a runtime folder that is empty all is there again."""
+    enabled = machine.rig.run("systemctl", "is-enabled", "llmdecl.target").stdout.strip()
+    wanted = machine.rig.run(
+        "systemctl", "list-dependencies", "--plain", "multi-user.target"
+    ).stdout
+    assert ("enabled", True) == (enabled, "llmdecl.target" in wanted)
+    units = [f"llmdecl-model-{name}.service" for name in ("one", "two")]
+    machine.rig.run("systemctl", "stop", "llmdecl.target", *units)
+    machine.rig.run("rm", "-r", "/run/llmdecl")
+    machine.rig.run("systemctl", "start", "llmdecl.target")
+    machine.rig.until(lambda: machine.verb("status", check=False).stdout.count("is up\n"))
+    machine.ask("one")
+    machine.ask("two")
+    assert "no changes" in machine.verb("plan").stdout
+
+
 CONFINED = """
 import os, socket, sys
 def fails(what):
@@ -172,8 +253,15 @@ def fails(what):
     return False
 def tcp():
     socket.create_connection(("127.0.0.1", int(sys.argv[1])), 2)
+pids = [name for name in os.listdir("/proc") if name.isdecimal()]
+caps = [line.split()[1] for line in open("/proc/self/status") if line.startswith("Cap")]
 print([
     fails(tcp),
+    {os.getuid()} == {os.stat("/proc/" + name).st_uid for name in pids},  # not for a user's
+    {0} == {int(each, 16) for each in caps},
+    fails(lambda: open("/var/lib/llmdecl/measured/x", "w")),
+    open("/dev/shm/" + sys.argv[2], "w").close() is None,
+    open("/tmp/" + sys.argv[2], "w").close() is None,
     fails(lambda: os.listdir("/home")) or not os.listdir("/home"),
     fails(lambda: os.listdir("/root")) or not os.listdir("/root"),
     fails(lambda: open("/var/lib/llmdecl/x", "w")),
@@ -186,7 +274,8 @@ print([
 
 
 def test_a_model_is_confined(machine):
-    """A program in a model's unit opens no TCP, reads no home and writes only into its folders."""
+    """A program in a model's unit opens no TCP, reads no home, sees nobody else's processes, has no
+    capability and writes only into its folders, even where its account may."""
     unit = machine.rig.run("cat", "/etc/systemd/system/llmdecl-model-one.service").stdout
     lines = [
         line
@@ -194,14 +283,16 @@ def test_a_model_is_confined(machine):
         if not line.startswith(("Exec", "RuntimeDirectory=", "Type=", "X-"))
     ]
     lines += ["RuntimeDirectory=llmdecl/probe", "Type=oneshot", "StandardOutput=journal"]
-    lines += [f"ExecStart=/usr/bin/python3 /srv/rig/confined.py {machine.port}"]
+    lines += [f"ExecStart=/usr/bin/python3 /srv/rig/confined.py {machine.port} of-a-model"]
     (machine.rig.share / "confined.py").write_text(CONFINED)
     machine.rig.run("mkdir", "-p", "/home/somebody/secret")
     machine.rig.write("/run/systemd/system/probe.service", "\n".join(lines) + "\n")
     machine.rig.run("systemctl", "daemon-reload")
     machine.rig.run("systemctl", "start", "probe.service")
     said = machine.rig.run("journalctl", "-u", "probe", "-o", "cat", "--no-pager").stdout
-    assert f"{[True] * 8}" in said
+    assert f"{[True] * 13}" in said
+    for folder in ("/dev/shm", "/tmp"):
+        assert machine.rig.run("test", "-e", f"{folder}/of-a-model", check=False).returncode == 1
 
 
 def test_the_router_may_do_just_that(machine):
