@@ -557,7 +557,7 @@ class Manager(Table):
     kind: Literal["supervisord", "systemd", "systemd-user"] | None = Field(
         None,
         description="default `supervisord`; `systemd`: the system's, every model confined; "
-        "`systemd-user`: your own",
+        "`systemd-user`: your own, which confines models and not the router",
     )
     socket_activation: bool | None = Field(
         None,
