@@ -24,6 +24,9 @@ Role = Literal["model", "draft", "mmproj", "lora"]
 HUB_HOSTS = ("huggingface.co", "hf.co")
 """Under which names Hugging Face answers."""
 
+LIBRARY = "registry.ollama.ai"
+"""The host of Ollama's models that name none."""
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Hosts that `http:` is taken for."""
 
@@ -164,7 +167,7 @@ def _hf(text: str, rest: str) -> HfReference:
         path = path[1:]
     if _HUB_NAME.fullmatch(owner) and ":" in repo:
         repo, _, word = repo.partition(":")
-        raise ValueError(f'`:{word}` is no part of a repository; write `quantization = "{word}"`')
+        raise ValueError(f"`:{word}` is no part of a repository; `quantization` takes `{word}`")
     if not slash or not _HUB_NAME.fullmatch(owner) or not _HUB_NAME.fullmatch(repo):
         raise ValueError(f"`{text}` names no repository; {form}")
     if at and not _HUB_REVISION.fullmatch(unquote(revision)):
@@ -216,7 +219,7 @@ def _ollama(text: str, rest: str) -> OllamaReference:
     words = [*places, name, *([tag] if colon else [])]
     if len(places) > 2 or not all(_OLLAMA_NAME.fullmatch(each) for each in words):
         raise ValueError(f"`{text}` names no model of Ollama; {form}")
-    host = places[0] if len(places) == 2 else "registry.ollama.ai"
+    host = places[0] if len(places) == 2 else LIBRARY
     namespace = places[-1] if places else "library"
     layer = int(number) if hash_ else None
     return OllamaReference(host, namespace, name, tag or "latest", layer)

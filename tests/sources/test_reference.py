@@ -52,7 +52,7 @@ def test_accepted(text, reference):
         ("pypi:name==1/a\\x", "not a plain path"),
         ("pypi:name==1/C:x", "not a plain path"),
         ("hf:org", "names no repository"),
-        ("hf:org/repo:Q4_K_M", '`quantization = "Q4_K_M"`'),
+        ("hf:org/repo:Q4_K_M", "`quantization` takes `Q4_K_M`"),
         ("https://huggingface.co/o/r", "its files are `hf:o/r`"),
         ("https://hf.co/o/r/tree/main", "its files are `hf:o/r`"),
         (

@@ -117,6 +117,17 @@ def test_names(local, stack, source, path):
     assert lock.weights[source].digest == sha256(TINY)
 
 
+@pytest.mark.parametrize("written", ["ollama:Tiny:1B-Instruct", "ollama:tiny", "ollama:tinny:1b"])
+def test_near_names(local, stack, site, written):
+    """Another tag, other capitals, a slip: what is in the store here is shown as it is written."""
+    OllamaRegistry(site)
+    local.add(library("tiny", "1b-instruct"), [("model", TINY)])
+    local.add("hf.co/o/Other-GGUF/Q4_K_M", [("model", TINY)])
+    local.add(library("bad\x1bname"), [("model", TINY)])
+    _, (problem,) = stack(written, endpoint=site.url).lock()
+    assert (problem.code, problem.help) == ("LD455", ("here is `ollama:tiny:1b-instruct`",))
+
+
 def test_models_dir(local, stack, tmp_path):
     """The store that the spec names is the only one that is looked at."""
     local.add(library("tiny"), [("model", OTHER)])

@@ -14,11 +14,9 @@ from llmdecl.sources.http.web import Web
 from llmdecl.sources.ollama.image import manifest_of
 from llmdecl.sources.ollama.manifest import MAX_BYTES, Layer, Manifest
 from llmdecl.sources.ollama.rules import OLLAMA_BLOB, OLLAMA_MANIFEST, OLLAMA_UNKNOWN
-from llmdecl.sources.reference import HUB_HOSTS, OllamaReference
+from llmdecl.sources.reference import HUB_HOSTS, LIBRARY, OllamaReference
 from llmdecl.sources.remote import remote_part
 
-LIBRARY: Final = "registry.ollama.ai"
-"""The host of names that name none."""
 ENDPOINT: Final = f"https://{LIBRARY}"
 
 _ACCEPT = ("Accept", "application/vnd.docker.distribution.manifest.v2+json")

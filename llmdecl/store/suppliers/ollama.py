@@ -16,10 +16,10 @@ from llmdecl.sources.ollama.image import (
     license_of,
     manifest_of,
 )
-from llmdecl.sources.ollama.local import find, folders
-from llmdecl.sources.ollama.registry import LIBRARY, Registry
+from llmdecl.sources.ollama.local import alike, find, folders
+from llmdecl.sources.ollama.registry import Registry
 from llmdecl.sources.ollama.rules import OLLAMA_BLOB_PASSED, OLLAMA_UNKNOWN, OLLAMA_UNREADABLE
-from llmdecl.sources.reference import OllamaReference
+from llmdecl.sources.reference import LIBRARY, OllamaReference
 from llmdecl.store.changes import short
 from llmdecl.store.model import LockedFile, LockedOrigin, LockedWeights
 from llmdecl.store.suppliers.ollama_judge import choose, judge, left_behind
@@ -114,7 +114,9 @@ def _image(
             *(f"looked in `{store}`" for store in stores),
             f"asked `{registry.url}`",
         ]
-        raise Failure(OLLAMA_UNKNOWN.at(want.address, summary, notes=notes))
+        meant = ", ".join(f"`{each}`" for each in alike(reference, stores))
+        help_ = [f"here is {meant}"] if meant else []
+        raise Failure(OLLAMA_UNKNOWN.at(want.address, summary, notes=notes, help=help_))
     if not unreadable:
         return remote, ()
     summary = f"`{want.source}` may be in a store here that this user can't read"
