@@ -18,7 +18,7 @@ from llmdecl.sources.http.rules import WEB_NOT_FOUND, WEB_UNAUTHORISED
 from llmdecl.sources.http.values import Answer, Source, shown
 from llmdecl.sources.http.web import Web
 from llmdecl.sources.huggingface_token import Token, find_token
-from llmdecl.sources.reference import HUB_REPOSITORY, LOOPBACK, HfReference, is_safe_member
+from llmdecl.sources.reference import HUB_REPOSITORY, HfReference, endpoint_problem, is_safe_member
 from llmdecl.sources.repository import RepositoryFile
 from llmdecl.sources.rules import (
     HUB_ANSWER,
@@ -209,10 +209,8 @@ def hub(web: Web, settings: HfSource | None, address: str) -> Hub:
         raise Failure(HUB_OFFLINE.at(address, summary))
     settings = settings or HfSource()
     endpoint = settings.endpoint or os.environ.get("HF_ENDPOINT") or ENDPOINT
-    parts = urlsplit(endpoint)
-    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-        summary = f"`HF_ENDPOINT` is `{shown(endpoint)}`, which is not encrypted"
-        raise Failure(HUB_ANSWER.at(address, summary))
+    if problem := endpoint_problem(endpoint, clean):
+        raise Failure(HUB_ANSWER.at(address, f"`HF_ENDPOINT`: {problem}"))
     return Hub(web, endpoint.rstrip("/"), find_token(settings.token_file, os.environ, address))
 
 

@@ -10,6 +10,7 @@
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote, unquote, urlsplit
@@ -261,6 +262,22 @@ def _pypi(text: str, rest: str) -> PypiReference:
     if not is_safe_member(member):
         raise ValueError(f"`{member}` is not a plain path inside a wheel; {form}")
     return PypiReference(normalise_package(name), version, member)
+
+
+def endpoint_problem(url: str, shown: Callable[[str], str]) -> str | None:
+    """Why `url` is no place to ask for sources at; `shown` makes of it what people may see."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return f"`{shown(url)}` is not a URL"
+    if parts.username or parts.password:
+        return f"the endpoint at `{shown(parts.hostname or '')}` holds a password"
+    if not parts.hostname or parts.scheme not in ("http", "https") or parts.query or "#" in url:
+        return f"`{shown(url)}` is not `https://HOST`"
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        return f"`{shown(url)}` is not encrypted"
+    return None
 
 
 def is_safe_member(path: str) -> bool:

@@ -23,8 +23,9 @@ def weights_bytes(weights: LockedWeights) -> int:
 
 
 def revision(origin: LockedOrigin) -> str:
-    """`main 1a2b3c4d5e6f`: what was asked for, and what it was."""
-    words = (origin.requested, short(origin.revision) if origin.revision else None)
+    """`main 1a2b3c4d5e6f`: what was asked for, and what it was; a commit is what it is."""
+    named = None if origin.requested == origin.revision else origin.requested
+    words = (named, short(origin.revision) if origin.revision else None)
     return " ".join(word for word in words if word) or "unknown"
 
 

@@ -63,6 +63,14 @@ def test_new_weights():
     )
 
 
+def test_new_weights_at_a_commit():
+    """A commit that was asked for is what it is, and said once."""
+    commit = ORIGIN.revision
+    pinned = OLD.replace(origin=ORIGIN.replace(requested=commit))
+    (change,) = compare(Lock(), Lock(weights={SOURCE: pinned}))
+    assert "revision 1a2b3c4d5e6f, licence" in str(change)
+
+
 def test_moved_tag():
     """A branch that moved and brought another file says both revisions, sizes and digests."""
     origin = ORIGIN.replace(revision="4d5e6f" + "0" * 34)

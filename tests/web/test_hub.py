@@ -440,6 +440,15 @@ def test_commit_that_is_gone(hub, site, tmp_path):
     assert f"`{commit}`" in problem.summary
 
 
+@pytest.mark.parametrize("value", ["huggingface.co", "https://[", "https://u:p@h", "https://h/?x"])
+def test_endpoint_that_is_none(hub, site, tmp_path, monkeypatch, value):
+    """What the environment names instead of an address is a diagnostic, as in a spec."""
+    monkeypatch.setenv("HF_ENDPOINT", value)
+    (problem,) = lock(tiny(site).model_copy(update={"sources": None}), tmp_path)[1]
+    assert "LD448" == problem.code
+    assert problem.summary.startswith("`HF_ENDPOINT`: ")
+
+
 def test_endpoint_in_the_clear(hub, site, tmp_path, monkeypatch):
     """A token would travel in the clear: an endpoint without TLS is not asked."""
     monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")

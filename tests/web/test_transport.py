@@ -166,10 +166,12 @@ def test_proxy(site, monkeypatch):
     assert proxy_of("http://localhost:1/x") is None
     site.put("/y", b"direct")
     assert web.get(f"{site.cdn_url}/y", address="m").body == b"direct"
-    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1")
-    with pytest.raises(Failure) as caught:
-        web.get("http://far.example/x", address="m")
-    assert "LD420" == caught.value.diagnostics[0].code
+    for wrong in ("socks5://127.0.0.1:1", "::", "http://[", "http://h:99999"):
+        monkeypatch.setenv("http_proxy", wrong)
+        with pytest.raises(Failure) as caught:
+            web.get("http://far.example/x", address="m")
+        assert "LD420" == caught.value.diagnostics[0].code
+        assert "the proxy that the environment names" in caught.value.diagnostics[0].summary
 
 
 @pytest.fixture

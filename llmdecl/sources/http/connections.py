@@ -147,6 +147,11 @@ def proxy_of(url: str) -> str | None:
     if not proxy or urllib.request.proxy_bypass(host):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if urlsplit(proxy).scheme not in ("http", "https"):
+    try:
+        there = urlsplit(proxy)
+        good = there.scheme in ("http", "https") and bool(there.hostname) and there.port != 0
+    except ValueError:
+        good = False
+    if not good:
         raise ValueError("the proxy that the environment names is none for HTTP")
     return proxy

@@ -1,10 +1,9 @@
 """How sources are reached, and what engines are built of."""
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from llmdecl.diagnostics import Diagnostic
-from llmdecl.sources.reference import LOOPBACK
+from llmdecl.sources.reference import endpoint_problem
 from llmdecl.sources.trees.origin import parse_origin
 from llmdecl.spec.address import address
 from llmdecl.spec.rules import BAD_SOURCE_ENDPOINT, ENGINE_TREE, RELATIVE_SOURCE_PATH
@@ -49,20 +48,5 @@ def _path(where: str, path: str | None) -> Iterator[Diagnostic]:
 
 
 def _endpoint(where: str, url: str | None) -> Iterator[Diagnostic]:
-    if url is not None and (problem := _wrong(url)):
+    if url is not None and (problem := endpoint_problem(url, shown)):
         yield BAD_SOURCE_ENDPOINT.at(where, problem)
-
-
-def _wrong(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return f"`{shown(url)}` is not a URL"
-    if parts.username or parts.password:
-        return f"the endpoint at `{shown(parts.hostname or '')}` holds a password"
-    if not parts.hostname or parts.scheme not in ("http", "https") or parts.query or "#" in url:
-        return f"`{shown(url)}` is not `https://HOST`"
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        return f"`{shown(url)}` is not encrypted"
-    return None
