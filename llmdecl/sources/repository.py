@@ -29,6 +29,7 @@ _DRAFT = re.compile(
     r"(?<![A-Za-z0-9])(?:mtp|eagle3|dflash|dspark)-"
     r"|(?i:^(?:mtp|eagle3|dflash|dspark)[._]|(?<![a-z0-9])draft(?:er)?(?![a-z0-9]))"
 )
+_PIECE = re.compile(r"\.gguf[.-](?:part|split)", re.IGNORECASE)
 _LORA = re.compile(r"(?<![a-z0-9])q?lora(?![a-z0-9])|(?<![a-z0-9])adapter(?![a-z0-9])")
 
 
@@ -124,7 +125,14 @@ def choose(
     rule: Rule = QUANTIZATION_AMBIGUOUS if len(found) > 1 else QUANTIZATION_ABSENT
     summary = _unclear(repository, found, role, quantization)
     help_ = _help(repository, among, found)
-    raise Failure(rule.at(address, summary, notes=_listed(shown), help=help_))
+    notes = [*_listed(shown), *(_pieces(files) if rule is QUANTIZATION_ABSENT else ())]
+    raise Failure(rule.at(address, summary, notes=notes, help=help_))
+
+
+def _pieces(files: Iterable[RepositoryFile]) -> Iterator[str]:
+    """A word about files that were cut without regard to their format, and are not offered."""
+    if paths := sorted(file.path for file in files if _PIECE.search(file.path)):
+        yield f"{len(paths)} pieces of files that have to be joined first, such as `{paths[0]}`"
 
 
 def _at(repository: str, every: Sequence[Offer], path: str, address: str) -> Offer:

@@ -261,3 +261,13 @@ def test_every_word_finds_its_own(words, companions, stem, sign, in_folders, par
             assert paths[word][0] == chosen(every, word) == chosen(every, word.lower())
         else:
             assert "LD443" == refused(every, word).code
+
+
+def test_pieces_are_said():
+    """Files cut by their bytes are no offer, and it is said that they are there."""
+    paths = ["m-Q2_K.gguf", "m-Q6_K.gguf.part1of2", "m-Q6_K.gguf.part2of2"]
+    problem = refused(paths, "Q6_K")
+    assert "LD443" == problem.code
+    assert "2 pieces" in problem.notes[-1]
+    assert "`m-Q6_K.gguf.part1of2`" in problem.notes[-1]
+    assert 1 == len(refused(paths[:1], "Q6_K").notes)

@@ -238,9 +238,11 @@ def test_body_bounds(site):
 def test_no_json(site):
     """A captive portal's page is no JSON."""
     site.put("/a", b"<html>")
+    site.fault("/a", headers={"Content-Type": "text/html; charset=utf-8"})
     with pytest.raises(Failure) as caught:
         impatient().get(f"{site.url}/a", address="m").json("m")
     assert "LD428" == caught.value.diagnostics[0].code
+    assert ("it is an HTML page",) == caught.value.diagnostics[0].notes
 
 
 def test_reader_without_ranges(site):

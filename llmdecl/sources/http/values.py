@@ -39,7 +39,9 @@ class Answer:
             return json.loads(self.body)
         except (ValueError, RecursionError) as error:
             summary = f"`{shown(self.url)}` answered something that is not JSON: {error}"
-            raise Failure(WEB_BAD_ANSWER.at(address, summary)) from None
+            is_page = "html" in self.headers.get("content-type", "").lower()
+            notes = ["it is an HTML page"] if is_page else []
+            raise Failure(WEB_BAD_ANSWER.at(address, summary, notes=notes)) from None
 
 
 @dataclass(frozen=True, slots=True)
