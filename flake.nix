@@ -54,7 +54,7 @@
 
       devShells = forAllSystems (system: pkgs: {
         default = pkgs.mkShell {
-          inputsFrom = [ self.packages.${system}.llmdecl ];
+          inputsFrom = [ self.packages.${system}.llmdecl.module ];
           packages = [
             pkgs.gnumake
             pkgs.python3
@@ -62,6 +62,7 @@
         };
       });
 
-      formatter = forAllSystems (_system: pkgs: pkgs.nixfmt);
+      # for the whole tree; of itself, it reads standard input in newer Nix
+      formatter = forAllSystems (_system: pkgs: pkgs.nixfmt-tree or pkgs.nixfmt);
     };
 }

@@ -59,7 +59,8 @@ def test_check(nix, flake):
 
 def test_the_package_is_made_of_its_own_files(nix, flake):
     """Notes, tests and caches of the repository make no other package."""
-    said = nix.say(*flake_words(("build",), flake, "--json", "--no-link", f"path:{flake}"))
+    module = f"path:{flake}#llmdecl.module"
+    said = nix.say(*flake_words(("build",), flake, "--json", "--no-link", module))
     output = Path(json.loads(said)[0]["outputs"]["out"])
     assert sorted(path.name for path in output.iterdir()) == [
         "LICENSE",
@@ -70,12 +71,27 @@ def test_the_package_is_made_of_its_own_files(nix, flake):
     assert not list(output.rglob("__pycache__"))
 
 
+def test_the_program_is_a_python_that_has_the_module(nix, flake):
+    """What it starts again by its own interpreter (`-m pip`) finds llmdecl's packages."""
+    said = nix.say(*flake_words(("build",), flake, "--json", "--no-link", f"path:{flake}"))
+    output = Path(json.loads(said)[0]["outputs"]["out"])
+    assert [path.name for path in output.rglob("*") if path.is_file()] == ["llmdecl"]
+    script = (output / "bin/llmdecl").read_text()
+    assert re.search(r'exec /\S+-python3-env-1/bin/python3 -P -m llmdecl "\$@"', script)
+    environment = f"path:{flake}#llmdecl.python.modules"
+    names = nix.say(
+        *flake_words(("eval",), flake, "--json", environment),
+        *("--apply", "map (each: each.pname)"),
+    )
+    assert json.loads(names) == ["llmdecl"]
+
+
 def test_dependencies_are_those_of_pyproject(nix):
     """`modules/package.nix` and `pyproject.toml` name the same packages."""
     project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["systemd"]]
     package = f"(import {STAND_IN} {{ }}).callPackage {TOP}/modules/package.nix {{ }}"
-    found = nix.value(f"map (each: each.pname) ({package}).buildInputs")
+    found = nix.value(f"map (each: each.pname) ({package}).module.buildInputs")
     assert sorted(found) == sorted(re.match(r"[\w-]+", each)[0] for each in wanted)
 
 

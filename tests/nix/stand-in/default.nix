@@ -54,6 +54,7 @@ let
       };
 
     cmake = tool "cmake";
+    makeWrapper = tool "make-wrapper"; # a function of setup.sh
     nodejs_latest = tool "nodejs";
     npmHooks.npmConfigHook = tool "npm-config-hook";
     openssl = tool "openssl";
@@ -61,8 +62,9 @@ let
     cudaPackages = { };
     rocmPackages = { };
 
-    python3Packages =
-      lib.genAttrs [
+    python3 = tool "python3" // {
+      withPackages = f: tool "python3-env" // { modules = f final.python3.pkgs; };
+      pkgs = lib.genAttrs [
         "click"
         "dbus-fast"
         "filelock"
@@ -80,7 +82,7 @@ let
       ] tool
       // {
         # the package's files as they come, without a Python
-        buildPythonApplication =
+        buildPythonPackage =
           attributes:
           stdenv.mkDerivation (
             removeAttrs attributes [
@@ -94,10 +96,10 @@ let
             }
           );
       };
+    };
     mkShell = attributes: stdenv.mkDerivation ({ name = "shell"; installPhase = "mkdir $out"; } // attributes);
     gnumake = tool "gnumake";
-    python3 = tool "python3";
-    nixfmt = tool "nixfmt";
+    nixfmt-tree = tool "nixfmt-tree";
 
     # what goes wrong with packages
     broken = stdenv.mkDerivation {

@@ -1,5 +1,11 @@
 # The phases of a build that are attributes, in their order.
 cd "$(mktemp -d)"
+# PROGRAM WRAPPER --add-flags WORDS
+makeWrapper() {
+    mkdir -p "${2%/*}"
+    printf '#!/bin/sh\nexec %s %s "$@"\n' "$1" "$4" > "$2"
+    chmod 755 "$2"
+}
 if [ -n "${buildCommand-}" ]; then
     eval "$buildCommand"
     exit
