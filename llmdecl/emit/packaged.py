@@ -12,7 +12,15 @@ from pathlib import PurePosixPath
 from llmdecl.emit.artefact import Artefact, ArtefactSet
 from llmdecl.emit.dialects.systemd import environment_file, escape_path, section
 from llmdecl.emit.systemd import names
-from llmdecl.emit.systemd.mode import OUR_PROGRAM, PROXY, SPEC, STATE, STORE, SYSTEM, USER
+from llmdecl.emit.systemd.mode import (
+    OUR_PROGRAM,
+    PROXY,
+    SPEC,
+    STATE,
+    SYSTEM,
+    USER,
+    with_store,
+)
 
 STACK = "llmdecl/stack"
 """Below `/etc`: spec and lock, for `llmdecl fetch`."""
@@ -152,7 +160,6 @@ def _filled(text: str, machine: Machine, *, user: bool) -> str:
     for old, new in (
         (OUR_PROGRAM, escape_path(machine.program)),
         (STATE, escape_path(machine.state)),
-        (STORE, escape_path(machine.store)),
         (SPEC, spec),
         (PROXY, escape_path(machine.proxy)),
         (f"\nUser={names.ACCOUNT}\n", f"\nUser={machine.user}\n"),
@@ -160,7 +167,7 @@ def _filled(text: str, machine: Machine, *, user: bool) -> str:
         (f"\n{own}\n", f"\nStateDirectory={relative}/measured\n"),
     ):
         text = text.replace(old, new)
-    return text
+    return with_store(text, machine.store)
 
 
 def _fetch(weights: str, machine: Machine, *, user: bool) -> Artefact:

@@ -6,6 +6,7 @@ import pytest
 
 from llmdecl.emit.dialects.systemd import (
     environment_file,
+    path_setting,
     quote_exec,
     quote_setting,
     refused,
@@ -70,3 +71,19 @@ def test_paths_that_are_the_rest_of_a_line(rig):
     for path in ("/a\nUser=root", "/a ", "/a\\", "/a\0"):
         with pytest.raises(ValueError, match="no line"):
             whole_value(path)
+
+
+def test_lists_of_paths(rig):
+    """A folder by any name is the one that a unit may write to."""
+    for number, name in enumerate(("plain", "a b", "100% $HOME", 'it\'s "q" \\x20', "é")):
+        folder = f"/srv/lists/{name}"
+        rig.run("mkdir", "-p", folder)
+        directives = [
+            ("Type", "oneshot"),
+            ("ProtectSystem", "strict"),
+            ("ReadWritePaths", path_setting(f"-{folder}")),
+            ("ExecStart", f"/usr/bin/touch {quote_exec(f'{folder}/file')}"),
+        ]
+        rig.write(f"/run/systemd/system/list-{number}.service", section("Service", directives))
+    rig.run("systemctl", "daemon-reload")
+    rig.run("systemctl", "start", *(f"list-{number}.service" for number in range(5)))

@@ -68,6 +68,14 @@ def escape_path(path: str) -> str:
     )
 
 
+def path_setting(path: str) -> str:
+    """`path` as one word of `ReadWritePaths=` and other lists of paths, by systemd.exec(5): quotes
+    count, a backslash takes the next character as it is, and `%` is doubled."""
+    if re.fullmatch(r"[\w/.+@-]+", path):
+        return path
+    return '"' + re.sub(r'["\\]', r"\\\g<0>", path).replace("%", "%%") + '"'
+
+
 def whole_value(text: str) -> str:
     """`text` as the rest of a line that undoes no quoting, as the path of `LoadCredential=`, by
     systemd.exec(5); `%` is doubled.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from llmdecl.emit.dialects.systemd import escape_path, path_setting
 from llmdecl.plan.model import Root
 
 
@@ -33,3 +34,9 @@ USER = Mode(
     settings="%h/.config/llmdecl",
     wanted_by="default.target",
 )
+
+
+def with_store(text: str, store: str) -> str:
+    """A unit that names the store's folder in commands and in a list of paths."""
+    text = text.replace(f"=-{STORE}\n", f"={path_setting(f'-{store}')}\n")
+    return text.replace(STORE, escape_path(store))

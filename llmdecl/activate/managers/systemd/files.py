@@ -15,7 +15,7 @@ from llmdecl.activate.atomic import replace_file
 from llmdecl.activate.managers.supervisord import interpreter
 from llmdecl.activate.managers.systemd.place import ACCOUNTS, RIGHTS, Place
 from llmdecl.emit.dialects.systemd import escape_path
-from llmdecl.emit.systemd.mode import OUR_PROGRAM, PROXY, SPEC, STATE, STORE
+from llmdecl.emit.systemd.mode import OUR_PROGRAM, PROXY, SPEC, STATE, with_store
 from llmdecl.paths import Folders
 
 MARK = "# llmdecl: written by `llmdecl apply`, and removed by it\n"
@@ -89,12 +89,11 @@ class Files:
         machine = {
             OUR_PROGRAM: f"{escape_path(str(interpreter()))} -m llmdecl",
             STATE: escape_path(str(self._folders.state)),
-            STORE: escape_path(str(self._folders.store)),
             PROXY: escape_path(str(proxy_program())),
             SPEC: escape_path(str(self._wanted)),
         }
         for path in sorted((self._wanted / "systemd").iterdir()):
-            text = path.read_text("utf-8")
+            text = with_store(path.read_text("utf-8"), str(self._folders.store))
             for stand_in, value in machine.items():
                 text = text.replace(stand_in, value)
             yield path.name, self._head + text
