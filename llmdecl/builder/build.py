@@ -29,6 +29,7 @@ from llmdecl.diagnostics import Diagnostic, Failure
 from llmdecl.engines.llama_cpp.recipe import BuildRecipe
 from llmdecl.facts.model import DeviceFacts
 from llmdecl.store.built import Manifest, built_problem, read_manifest
+from llmdecl.store.jobs import of_system
 from llmdecl.store.layout import built_folder
 from llmdecl.store.rules import STORE_FULL
 from llmdecl.store.store import Store
@@ -97,6 +98,14 @@ class Builder:
         """The log of its last build."""
         return self._cache / f"{recipe.folder_name}.log"
 
+    @contextmanager
+    def _working(self, order: Order) -> Iterator[None]:
+        """A disk that is full, or a folder that refuses, is a Failure at the engine."""
+        try:
+            yield
+        except OSError as error:
+            raise Failure(of_system(order.address, error), status=3) from None
+
     def offer(self, order: Order, *, configured: bool) -> Price:
         """The price; `configured` has CMake count the objects, which takes seconds."""
         jobs = order.jobs or default_jobs(order.recipe)
@@ -104,7 +113,7 @@ class Builder:
         size = None
         if configured:
             tools, _ = toolchain.find(order.name, order.recipe, order.devices)
-            with self._site(order, ccache=False) as place:
+            with self._working(order), self._site(order, ccache=False) as place:
                 size = self._copy(order, place)
                 done = steps.configure(
                     order.recipe, place, tools=tools, address=order.address, log=self._fresh(order)
@@ -121,7 +130,7 @@ class Builder:
     def build(self, order: Order) -> Outcome:
         """Have the store hold it. A Failure (status 3) when it can't be built."""
         folder, recipe = self.folder(order.recipe), order.recipe
-        with self._store.guard(recipe.input_hash):
+        with self._working(order), self._store.guard(recipe.input_hash):
             problem = self.problem(recipe)
             if folder.is_dir() and problem is None:
                 return Outcome(folder, read_manifest(folder), self.log(recipe))
@@ -148,7 +157,7 @@ class Builder:
         """
         folder, recipe = self.folder(order.recipe), order.recipe
         tools, found = toolchain.find(order.name, recipe, order.devices)
-        with self._store.guard(recipe.input_hash):
+        with self._working(order), self._store.guard(recipe.input_hash):
             began, log = time.monotonic(), self._fresh(order)
             with self._site(order) as one, self._site(order, below="again/elsewhere") as other:
                 made, entry = self._make(order, one, tools, log)
@@ -209,7 +218,9 @@ class Builder:
             tell=self._tell,
         )
         self._tell.step(order.name, "install")
-        return made, steps.install(order.recipe, made, place, log)
+        return made, steps.install(
+            order.recipe, made, place, item=order.name, address=order.address, log=log
+        )
 
     def _room(self, order: Order, objects: Mapping[str, int], place: Site) -> None:
         cost = price(order.recipe, objects=objects, source_bytes=None, jobs=1, timings=())

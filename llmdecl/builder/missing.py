@@ -1,7 +1,7 @@
 """What CMake's words for something that is missing mean, and which packages have it. Data.
 
-The words are of `ggml/src/*/CMakeLists.txt` and of CMake's own modules. Programs are looked for
-before (`LD720`); these are libraries beside them.
+The words are of `ggml/src/*/CMakeLists.txt`, of CMake's own modules and of compilers. Programs are
+looked for before (`LD720`); these are libraries beside them, and what a machine runs out of.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +21,9 @@ WORDS: Mapping[str, str] = {
     "Could NOT find Vulkan": "Vulkan was not found. Debian: `libvulkan-dev`, `glslc`",
     "Could NOT find OpenMP": "OpenMP was not found. Debian: `libgomp1` with GCC, `libomp-dev` with "
     "Clang",
+    "No space left on device": "the disk became full",
+    "Killed signal terminated program": "the system ended a compiler for want of memory. Fewer "
+    "`--jobs` take less",
     "unsupported GNU version": "this nvcc takes no host compiler that is so new. An older one is "
     "named by the environment variable `CUDAHOSTCXX`",
 }

@@ -139,8 +139,18 @@ def compile_all(
         raise _failure(COMPILE_FAILED, address, what, failed, log) from None
 
 
-def install(recipe: BuildRecipe, configured: Configured, site: Site, log: Path) -> Path:
+def install(
+    recipe: BuildRecipe, configured: Configured, site: Site, *, item: str, address: str, log: Path
+) -> Path:
     """The finished entry: stripped, read-only, with its manifest; everything on disk."""
+    try:
+        return _install(recipe, configured, site, log)
+    except ProgramFailed as failed:
+        what = f"`{item}` could not be stripped"
+        raise _failure(COMPILE_FAILED, address, what, failed, log) from None
+
+
+def _install(recipe: BuildRecipe, configured: Configured, site: Site, log: Path) -> Path:
     entry = site.work / "entry"
     (entry / BIN).mkdir(parents=True)
     made = site.build / BIN

@@ -77,12 +77,13 @@ def _problems(address: str, future: Future[T]) -> tuple[Diagnostic, ...]:
         case Stopped() | Timeout():
             raise KeyboardInterrupt
         case OSError() as error:
-            return (_of_system(address, error),)
+            return (of_system(address, error),)
         case other:
             raise other
 
 
-def _of_system(address: str, error: OSError) -> Diagnostic:
+def of_system(address: str, error: OSError) -> Diagnostic:
+    """What the system refused the store."""
     where = f"`{error.filename}`: " if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return STORE_FULL.at(address, f"{where}{error.strerror}")

@@ -1,5 +1,6 @@
 """Building the stand-in: what is in the store, what is compared, what a failure leaves."""
 
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from llmdecl.builder import price as prices
-from llmdecl.builder import rules, site, steps, toolchain
+from llmdecl.builder import rules, running, site, steps, toolchain
 from llmdecl.builder.price import Timing
 from llmdecl.diagnostics import Failure
 from llmdecl.facts.hardware import machine
@@ -174,6 +175,34 @@ def test_a_full_disk_is_said_before(tmp_path, monkeypatch):
     (problem,) = failed.value.diagnostics
     assert (3, STORE_FULL.code) == (failed.value.status, problem.code)
     assert "1.0 MiB are free" in problem.summary
+    assert [] == entries(tmp_path)
+
+
+def test_a_disk_that_becomes_full(tmp_path, monkeypatch):
+    """While the tree is copied or programs are stripped: status 3, said as that, nothing left."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched, pytest.raises(Failure) as failed:
+        patched.setattr(steps, "copy_tree", full)
+        builder(tmp_path).build(order(recipe()))
+    (problem,) = failed.value.diagnostics
+    assert (3, STORE_FULL.code) == (failed.value.status, problem.code)
+
+    run = running.run
+
+    def strips(site, *words, **more):
+        if words[0] != "strip":
+            return run(site, *words, **more)
+        raise running.ProgramFailed(1, [f"strip: {words[-1]}: No space left on device"])
+
+    monkeypatch.setattr(running, "run", strips)
+    with pytest.raises(Failure) as failed:
+        builder(tmp_path).build(order(recipe()))
+    (problem,) = failed.value.diagnostics
+    assert (3, rules.COMPILE_FAILED.code) == (failed.value.status, problem.code)
+    assert "the disk became full" == problem.notes[0]
     assert [] == entries(tmp_path)
 
 
