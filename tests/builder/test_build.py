@@ -184,9 +184,10 @@ def test_a_disk_that_becomes_full(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with monkeypatch.context() as patched, pytest.raises(Failure) as failed:
+    with monkeypatch.context() as patched:
         patched.setattr(steps, "copy_tree", full)
-        builder(tmp_path).build(order(recipe()))
+        with pytest.raises(Failure) as failed:
+            builder(tmp_path).build(order(recipe()))
     (problem,) = failed.value.diagnostics
     assert (3, STORE_FULL.code) == (failed.value.status, problem.code)
 
