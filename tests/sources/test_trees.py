@@ -2,6 +2,8 @@
 
 import io
 import os
+import shutil
+import subprocess
 import tarfile
 
 import pytest
@@ -105,6 +107,33 @@ def test_no_tree(tmp_path):
     assert codes == ["LD482"]
     two = {f"{n}/{name}": text for n in "ab" for name, text in tree().items()}
     assert refused(tmp_path, tar(two))[0] == ["LD482"]
+
+
+def test_the_commit_of_a_folder(tmp_path):
+    """Whatever git did with its branches (own file, packed, another work tree, no
+    branch at all), the commit that is checked out is found; of a bare folder nothing is."""
+
+    def git(*words):
+        subprocess.run(("git", "-C", tmp_path / "main", *words), check=True, capture_output=True)
+
+    def commit(name="main"):
+        shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+        return copy_folder(tmp_path / name, tmp_path / "copy", AT).commit
+
+    (tmp_path / "main").mkdir()
+    (tmp_path / "main" / "CMakeLists.txt").write_text(tree()["CMakeLists.txt"])
+    assert commit() is None
+    git("init", "-q", "-b", "master")
+    git("add", ".")
+    git("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "x")
+    head = subprocess.check_output(("git", "-C", tmp_path / "main", "rev-parse", "HEAD"), text=True)
+    assert head.strip() == commit()
+    git("worktree", "add", "-q", "-b", "topic/two", str(tmp_path / "other"))
+    assert head.strip() == commit("other")
+    git("pack-refs", "--all")
+    assert head.strip() == commit() == commit("other")
+    git("checkout", "-q", "--detach")
+    assert head.strip() == commit()
 
 
 def test_folder(tmp_path):

@@ -169,10 +169,24 @@ def _head_of(folder: Path) -> str | None:
             git = folder / git.read_text().removeprefix("gitdir:").strip()
         head = (git / "HEAD").read_text().strip()
         if head.startswith("ref: "):
-            head = (git / head.removeprefix("ref: ")).read_text().strip()
+            head = _ref(git, head.removeprefix("ref: "))
     except (OSError, ValueError):
         return None
     return head if _COMMIT.fullmatch(head) else None
+
+
+def _ref(git: Path, name: str) -> str:
+    """What a branch is at: a file of its own, or a line of `packed-refs` (gitrepository-layout(5)).
+
+    A work tree beside the first one has its branches where `commondir` says.
+    """
+    common = git / "commondir"
+    if common.is_file():
+        git = git / common.read_text().strip()
+    if (git / name).is_file():
+        return (git / name).read_text().strip()
+    lines = (git / "packed-refs").read_text().splitlines()
+    return next((line.partition(" ")[0] for line in lines if line.endswith(f" {name}")), "")
 
 
 class _Tree:
