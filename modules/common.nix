@@ -156,8 +156,6 @@ rec {
     }
     // given
     // {
-    }
-    // {
       engines = over packaged (given.engines or { });
       manager = if given ? manager.kind then given.manager else over { inherit kind; } (given.manager or { });
     }
