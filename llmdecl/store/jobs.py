@@ -84,7 +84,7 @@ def _problems(address: str, future: Future[T]) -> tuple[Diagnostic, ...]:
 
 def of_system(address: str, error: OSError) -> Diagnostic:
     """What the system refused the store."""
-    where = f"`{error.filename}`: " if error.filename else ""
+    where = f"`{error.filename}`: " if error.filename else "the store's file system says: "
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return STORE_FULL.at(address, f"{where}{error.strerror}")
     return STORE_UNUSABLE.at(address, f"{where}{error.strerror or error}")

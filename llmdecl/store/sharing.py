@@ -31,7 +31,7 @@ def in_use(store: Path) -> Iterator[None]:
         yield
         return
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+        _lock(store, lock, fcntl.LOCK_SH)
         yield
     finally:
         os.close(lock)
@@ -45,15 +45,21 @@ def alone(store: Path) -> Iterator[None]:
     except OSError as error:
         raise _unusable(store, error) from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        summary = f"another process brings something into `{store}`, or clears it out"
-        raise Failure(STORE_BUSY.at("store", summary)) from None
-    try:
+        _lock(store, lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(lock)
+
+
+def _lock(store: Path, lock: int, operation: int) -> None:
+    try:
+        fcntl.flock(lock, operation)
+    except BlockingIOError:
+        summary = f"another process brings something into `{store}`, or clears it out"
+        raise Failure(STORE_BUSY.at("store", summary)) from None
+    except OSError as error:
+        summary = f"`{store}` can't be locked: {error.strerror}"
+        raise Failure(STORE_UNUSABLE.at("store", summary)) from None
 
 
 def _unusable(store: Path, error: OSError) -> Failure:

@@ -1,5 +1,7 @@
 """Fetches that meet, are killed or are interrupted."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -12,8 +14,10 @@ import pytest
 from supply_kit import TOOLS, folders, sha256, spec
 
 from llmdecl.cli import run
+from llmdecl.diagnostics import Failure
 from llmdecl.store.partial import sweep
 from llmdecl.store.roots import register
+from llmdecl.store.sharing import alone, in_use
 from llmdecl.store.store import Store
 from llmdecl.store.supply import fetch_stack, lock_stack
 from llmdecl.values import to_json
@@ -90,6 +94,21 @@ def test_who_waits_says_so(tmp_path):
     assert went_on.is_set()
     with store.guard("x", waits=lambda: pytest.fail("nobody else has it")):
         pass
+
+
+def test_no_locks(tmp_path, monkeypatch):
+    """A file system without locks (some of networks) is a diagnostic, for both kinds of use."""
+
+    def flock(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    for use in (in_use, alone):
+        with pytest.raises(Failure) as caught, use(tmp_path):
+            pass
+        (problem,) = caught.value.diagnostics
+        assert problem.code == "LD419"
+        assert "No locks available" in problem.summary
 
 
 def test_killed(index, stack, start, tmp_path):
