@@ -13,7 +13,7 @@ from llmdecl.diagnostics import Diagnostic, Failure, Span
 from llmdecl.store.durable import sync, write_durably
 from llmdecl.store.model import SCHEMA, Lock
 from llmdecl.store.plausible import implausible
-from llmdecl.store.rules import LOCK_SCHEMA, LOCK_UNREADABLE, PIN_IMPLAUSIBLE
+from llmdecl.store.rules import LOCK_SCHEMA, LOCK_UNREADABLE, LOCK_UNWRITABLE, PIN_IMPLAUSIBLE
 from llmdecl.values import from_json, to_json
 
 _CONFLICT = re.compile(rb"^(<<<<<<<|=======|>>>>>>>)", re.MULTILINE)
@@ -94,7 +94,8 @@ def read_lock(path: Path) -> tuple[Lock | None, tuple[Diagnostic, ...]]:
 def write_lock(path: Path, lock: Lock) -> None:
     """Replace the lock at `path` in one step; a file that holds it already is not touched.
 
-    A Failure, and nothing written, when it holds what no lock may, such as a publisher's words.
+    A Failure, and nothing written, when it holds what no lock may, such as a publisher's words, or
+    when the folder or disk takes no file.
     """
     if wrong := next(implausible(lock), None):
         raise Failure(PIN_IMPLAUSIBLE.at(path.name, f"{wrong}; nothing was written"))
@@ -106,6 +107,10 @@ def write_lock(path: Path, lock: Lock) -> None:
     try:
         write_durably(fresh, data)
         fresh.replace(target)
+        sync(target.parent)
+    except OSError as error:
+        summary = f"`{path}` can't be written: {error.strerror}"
+        raise Failure(LOCK_UNWRITABLE.at(path.name, summary)) from None
     finally:
-        fresh.unlink(missing_ok=True)
-    sync(target.parent)
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)

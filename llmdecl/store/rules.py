@@ -187,6 +187,13 @@ PIN_IMPLAUSIBLE = Rule(
 that llmdecl would refuse to read again, because it could lead out of the store or confuse a
 terminal. Nothing was written.""",
 )
+LOCK_UNWRITABLE = Rule(
+    "LD475",
+    "lock-unwritable",
+    Severity.ERROR,
+    """`llmdecl.lock` stands beside the spec, and this user can't write there, or the disk is full.
+The lock that was there is as it was; what was brought into the store stays for the next time.""",
+)
 
 RULES: tuple[Rule, ...] = (
     BAD_SOURCE,
@@ -213,6 +220,7 @@ RULES: tuple[Rule, ...] = (
     STORE_BUSY,
     NOTHING_REGISTERED,
     PIN_IMPLAUSIBLE,
+    LOCK_UNWRITABLE,
     *http.RULES,
     *nix.RULES,
     *ollama.RULES,

@@ -1,6 +1,8 @@
 """`llmdecl.lock` as a file."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,23 @@ def test_round_trip(lock, tmp_path):
     write_lock(path, Lock())
     assert read_lock(path) == (Lock(), ())
     assert not [*tmp_path.glob("*.new"), *tmp_path.glob(".*.new")]
+
+
+def test_no_room_for_it(lock, tmp_path, monkeypatch):
+    """A lock that can't be written whole is a diagnostic, and the old one stays, alone."""
+    path = tmp_path / "llmdecl.lock"
+    write_lock(path, Lock())
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    for at in (path, tmp_path / "gone" / "llmdecl.lock"):
+        with pytest.raises(Failure) as caught:
+            write_lock(at, lock)
+        assert caught.value.diagnostics[0].code == "LD475"
+    assert read_lock(path) == (Lock(), ())
+    assert not [*tmp_path.glob(".*.new")]
 
 
 def test_absent(tmp_path):
