@@ -322,8 +322,10 @@ ENGINE_BEYOND_RULES = Rule(
     WARNING,
     """The memory rules were read in, and checked against, particular versions of llama.cpp; this
 engine is an older or newer one, or does not say which. Another version mostly allocates the same,
-but nobody has proved it of this one: what fits by a few MiB may not. `llmdecl plan --verify` loads
-the models and compares; a larger `vram-margin` covers what is not known.""",
+but nobody has proved it of this one: what fits by a few MiB may not. Versions without `--fit`
+(before the end of 2025) count blocks first in `n-gpu-layers`, and the output layer last.
+`llmdecl plan --verify` loads the models and compares; a larger `vram-margin` covers what is not
+known.""",
 )
 MODEL_IMPOSSIBLE = Rule(
     "LD365",

@@ -163,6 +163,23 @@ def test_means_the_same(what):
         assert sorted(found) == sorted(said), name
 
 
+def test_drafts_of_early_2026():
+    """`--spec-type` named what proposes without a draft model (llama-cpp-python 0.3.19): a version
+    whose help lists its words is not told one that it lacks; the draft model alone is enough."""
+    spec, facts, lock, table = with_flags("draft", NEW)
+    words_of_then = ("none", "ngram-cache", "ngram-simple", "ngram-map-k", "ngram-map-k4v")
+    flags = tuple(
+        flag.replace(choices=words_of_then) if "--spec-type" in flag.names else flag
+        for flag in table.flags
+    )
+    engines = {key: engine.replace(flags=flags) for key, engine in lock.engines.items()}
+    result = compile_spec(spec, facts, lock.replace(engines=engines))
+    assert result.plan is not None
+    said = words(next(m for m in result.plan.models if m.name == "pair").settings)
+    assert not [line for line in said if line.startswith("--spec-type")]
+    assert [line for line in said if line.startswith("--spec-draft-model")]
+
+
 def test_lora_scale():
     """A scaled adapter is one word since path and scale are no longer two."""
     path = Choice(Word(text="/l.gguf"), "models.m.lora.0.source", "the spec says so", given=True)

@@ -44,7 +44,9 @@ def write_draft(
     """Speculation by a draft model where the model is, its caches like the model's own."""
     at = draft.model.address
     to.path(draft.model, "--spec-draft-model", "--model-draft")
-    to.value(Choice("draft-simple", at, "a draft model proposes"), "--spec-type")
+    # early in 2026 it chose what proposes where there is no draft model, and knew no such word
+    if to.takes("--spec-type", "draft-simple"):
+        to.value(Choice("draft-simple", at, "a draft model proposes"), "--spec-type")
     to.value(draft.n_max, "--spec-draft-n-max", "--draft-max", needed=True)
     to.value(draft.n_min, "--spec-draft-n-min", "--draft-min", needed=True)
     to.value(draft.p_min, "--spec-draft-p-min", "--draft-p-min", needed=True)

@@ -95,6 +95,10 @@ def write_computing(computing: Computing, to: Writer) -> None:
     to.value(computing.threads_batch, "--threads-batch", needed=True)
     to.value(computing.threads_http, "--threads-http")
     _write_load_mode(computing.load_mode, to)
+    lazily = computing.load_mode.but(
+        "off", "weights count as resident, as versions without it have"
+    )
+    to.value(lazily, "--lazy-mode", without="off")
     to.both(computing.warmup, "warmup")
 
 

@@ -100,6 +100,11 @@ class Writer:
         """Whether the engine takes one of them."""
         return self._spelling(names) is not None
 
+    def takes(self, name: str, word: str) -> bool:
+        """Whether the engine has a flag that may be this word, as far as its help says."""
+        flag = self.table.find(name)
+        return self.has(name) and flag is not None and (not flag.choices or word in flag.choices)
+
     def has_environment(self, name: str, variable: str) -> bool:
         """Whether the flag is also set by this variable: names of it tell versions apart."""
         flag = self.table.find(name)
