@@ -74,16 +74,17 @@ class Hub:
         """The commit that the revision is now."""
         name = quote(reference.revision or "main", safe="")
         url = f"{self.endpoint}/api/models/{reference.repository}/revision/{name}"
-        data = self._answer(url, reference, address).json(address)
+        answer = self._answer(url, reference, address)
+        data = answer.json(address)
         commit = data.get("sha") if isinstance(data, dict) else None
         if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
             raise self._odd(url, "names no commit", address)
         card = data.get("cardData")
         card = card if isinstance(card, dict) else {}
-        called = data.get("id")
-        is_name = isinstance(called, str) and HUB_REPOSITORY.fullmatch(called)
+        called = data.get("id")  # a mirror's own word for it counts only where it leads there
+        is_new = isinstance(called, str) and HUB_REPOSITORY.fullmatch(called) and answer.url != url
         return Revision(
-            repository=called if is_name else reference.repository,
+            repository=called if is_new else reference.repository,
             commit=commit,
             license=_license(card),
             base_model=_texts(card.get("base_model")),

@@ -1,5 +1,6 @@
 """`hf:` sources against a Hugging Face on loopback."""
 
+import json
 import os
 
 import pytest
@@ -134,6 +135,15 @@ def test_renamed(hub, site, tmp_path):
     site.log.clear()
     assert sha256(Q8) == good(lock(spec(site, {"m": web}), tmp_path / "web")).weights[web].digest
     assert ["bytes=0-0"] == [each.headers["range"] for each in site.requests("/old/")]
+
+
+def test_mirror_that_calls_it_otherwise(hub, site, tmp_path):
+    """Where nobody leads to another name, the name that was asked for is the repository's."""
+    repository = hub.repositories["acme/tiny"]
+    info = hub._info(repository, blobs=False) | {"id": "upstream/tiny"}
+    headers = {"Content-Type": "application/json"}
+    site.fault("/revision/", status=200, headers=headers, body=json.dumps(info).encode())
+    good(lock(tiny(site), tmp_path))
 
 
 def test_capitals_are_no_other_name(hub, site, tmp_path):
