@@ -274,7 +274,7 @@ def test_token_refused(hub, site, tmp_path, monkeypatch):
     assert SECRET not in str(problem)
 
 
-@pytest.mark.parametrize("place", ["file", "environment", "login", "home"])
+@pytest.mark.parametrize("place", ["file", "environment", "older", "login", "home"])
 def test_token_goes_to_the_hub_only(hub, site, tmp_path, monkeypatch, place):
     """A gated repository is pinned and brought; no other host ever sees the token, nor the lock."""
     repository = hub.repositories["acme/tiny"]
@@ -283,6 +283,8 @@ def test_token_goes_to_the_hub_only(hub, site, tmp_path, monkeypatch, place):
     path = tmp_path / "token"
     if place == "environment":
         monkeypatch.setenv("HF_TOKEN", SECRET)
+    elif place == "older":
+        monkeypatch.setenv("HUGGING_FACE_HUB_TOKEN", SECRET)
     elif place == "home":
         path = tmp_path / "home/.cache/huggingface/token"
         path.parent.mkdir(parents=True)
