@@ -9,7 +9,8 @@ UNQUOTABLE_FOLDER = Rule(
     "unquotable-folder",
     ERROR,
     """A folder's path holds a character that supervisord's configuration can't carry between
-double quotes: a double quote, a backslash, a percent sign or a line break. Choose another
+double quotes: a double quote, a backslash, a percent sign or a line break; or one that no line of
+systemd's units can, such as a line break. Choose another
 folder with `--state-dir` or `--store-dir`, or install llmdecl somewhere else.""",
 )
 APPLY_IN_PROGRESS = Rule(

@@ -92,6 +92,8 @@ def command(
             raise click.UsageError("--target needs --program, --state and --store.")
         if environment_file is not None and not is_whole_value(environment_file):
             raise click.UsageError("--environment-file: no line of a unit carries this path.")
+        if not is_whole_value(store):
+            raise click.UsageError("--store: no line of a unit carries this path.")
         machine = Machine(
             program=program,
             state=state,

@@ -50,7 +50,7 @@ mount --rbind /sys sys
 mount --rbind /dev dev
 umount -R sys/fs/cgroup || true
 mount -t cgroup2 none sys/fs/cgroup
-mount -t tmpfs none run
+mount -t tmpfs -o mode=755 none run
 mount -t tmpfs none tmp
 mkdir -p srv/rig mnt
 mount --bind "$1/share" srv/rig

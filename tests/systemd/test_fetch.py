@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from llmdecl.emit.systemd.mode import with_store
 from tests.systemd.exposure import GOLDEN
 from tests.web.hub_kit import model
 from tests.web.site_kit import Site, sha256
@@ -14,10 +15,10 @@ HERE = Path(__file__).resolve().parents[2]
 UNITS = GOLDEN / "systemd/expected/systemd"
 FETCH = "llmdecl-fetch.service"
 SIZE = 12 << 20
+STORE = "/srv/fetch/its store"
 STAND_INS = {
     "@LLMDECL@": "/usr/bin/python3 -m llmdecl",
     "@STATE@": "/srv/fetch/state",
-    "@STORE@": "/srv/fetch/store",
     "@SPEC@": "/srv/fetch/stack",
 }
 SPEC = """\
@@ -57,7 +58,7 @@ def units(rig, site):
     rig.write("/srv/fetch/llama-server", ENGINE)
     rig.run("chmod", "755", "/srv/fetch/llama-server")
     rig.write("/srv/fetch/stack/llmdecl.toml", SPEC.format(url=site.source))
-    folders = ("--state-dir", "/srv/fetch/state", "--store-dir", "/srv/fetch/store")
+    folders = ("--state-dir", "/srv/fetch/state", "--store-dir", STORE)
     words = ("python3", "-m", "llmdecl", "lock", "/srv/fetch/stack", "--cache-dir", "/srv/fetch/c")
     rig.run(*words, *folders)
     names = [path.name for path in UNITS.iterdir() if path.name != "llmdecl-router.service"]
@@ -65,7 +66,7 @@ def units(rig, site):
         text = (UNITS / name).read_text()
         for stand_in, value in STAND_INS.items():
             text = text.replace(stand_in, value)
-        rig.write(f"/run/systemd/system/{name}", text)
+        rig.write(f"/run/systemd/system/{name}", with_store(text, STORE))
     rig.write(f"/run/systemd/system/{FETCH}.d/now.conf", "[Service]\nRestartSec=100ms\n")
     rig.run("systemctl", "daemon-reload")
     yield names
@@ -99,7 +100,7 @@ def test_it_gets_there(rig, site, units):
     refusal.times = slow.times = 0
     rig.until(lambda: shown(rig, "ActiveState", "Result") == ["active", "success"])
     assert site.sent_bytes() - sent < SIZE * 5 // 4, "it began anew"
-    found = rig.run("sh", "-c", "cd /srv/fetch/store/weights/*/ && stat -Lc %s *").stdout
+    found = rig.run("sh", "-c", "cd /srv/fetch/its*/weights/*/ && stat -Lc %s *").stdout
     assert [str(SIZE)] == found.split()
 
 

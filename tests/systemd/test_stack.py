@@ -260,6 +260,8 @@ print([
     {os.getuid()} == {os.stat("/proc/" + name).st_uid for name in pids},  # not for a user's
     {0} == {int(each, 16) for each in caps},
     fails(lambda: open("/var/lib/llmdecl/measured/x", "w")),
+    fails(lambda: open(sys.argv[3] + "/two/x", "w")),
+    ["probe"] == os.listdir(sys.argv[3]),
     open("/dev/shm/" + sys.argv[2], "w").close() is None,
     open("/tmp/" + sys.argv[2], "w").close() is None,
     fails(lambda: os.listdir("/home")) or not os.listdir("/home"),
@@ -280,17 +282,20 @@ def test_a_model_is_confined(machine):
     lines = [
         line
         for line in unit.splitlines()
-        if not line.startswith(("Exec", "RuntimeDirectory=", "Type=", "X-"))
+        if not line.startswith(("Exec", "RuntimeDirectory=", "Type=", "X-", "Bind"))
     ]
-    lines += ["RuntimeDirectory=llmdecl/probe", "Type=oneshot", "StandardOutput=journal"]
-    lines += [f"ExecStart=/usr/bin/python3 /srv/rig/confined.py {machine.port} of-a-model"]
+    assert "BindPaths=/run/llmdecl/one\n" in unit
+    lines += ["RuntimeDirectory=llmdecl/probe", "BindPaths=/run/llmdecl/probe"]
+    lines += ["Type=oneshot", "StandardOutput=journal"]
+    words = f"{machine.port} of-a-model /run/llmdecl"
+    lines += [f"ExecStart=/usr/bin/python3 /srv/rig/confined.py {words}"]
     (machine.rig.share / "confined.py").write_text(CONFINED)
     machine.rig.run("mkdir", "-p", "/home/somebody/secret")
     machine.rig.write("/run/systemd/system/probe.service", "\n".join(lines) + "\n")
     machine.rig.run("systemctl", "daemon-reload")
     machine.rig.run("systemctl", "start", "probe.service")
     said = machine.rig.run("journalctl", "-u", "probe", "-o", "cat", "--no-pager").stdout
-    assert f"{[True] * 13}" in said
+    assert f"{[True] * 15}" in said
     for folder in ("/dev/shm", "/tmp"):
         assert machine.rig.run("test", "-e", f"{folder}/of-a-model", check=False).returncode == 1
 

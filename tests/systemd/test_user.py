@@ -72,10 +72,11 @@ def test_a_users_model_is_confined(machine):
     processes is nothing that it can hide."""
     unit = f"{HOME}/.config/systemd/user/llmdecl-model-one.service"
     text = machine.rig.run("cat", unit).stdout
-    skipped = ("Exec", "RuntimeDirectory=", "CacheDirectory", "Type=", "X-", "Slice=")
+    skipped = ("Exec", "RuntimeDirectory=", "CacheDirectory", "Type=", "X-", "Slice=", "Bind")
     lines = [line for line in text.splitlines() if not line.startswith(skipped)]
     said = "%t/llmdecl/probe/said"
-    command = f"/usr/bin/python3 /srv/rig/confined.py {machine.port} of-a-users > {said}"
+    command = f"/usr/bin/python3 /srv/rig/confined.py {machine.port} of-a-users %t/llmdecl > {said}"
+    lines += ["BindPaths=%t/llmdecl/probe"]
     lines += ["RuntimeDirectory=llmdecl/probe", "RuntimeDirectoryPreserve=yes", "Type=oneshot"]
     lines += [f"ExecStart=/bin/sh -c '{command}; cat /proc/net/dev >> {said}'"]
     homes = 'fails(lambda: os.listdir("/home")) or not os.listdir("/home")'
@@ -90,7 +91,7 @@ def test_a_users_model_is_confined(machine):
     machine.user("systemctl", "--user", "start", "probe.service")
     said = machine.rig.run("cat", f"/run/user/{UID}/llmdecl/probe/said").stdout
     machine.rig.run("rm", f"{HOME}/.config/systemd/user/probe.service")
-    assert f"{[True] * 12}" in said
+    assert f"{[True] * 14}" in said
     assert ["lo:"] == [line.split()[0] for line in said.splitlines() if ":" in line]
 
 

@@ -104,6 +104,7 @@ def _service(model: ModelPlan, plan: Plan, mode: Mode) -> Iterator[Directive]:
     flags = {setting.flag for setting in model.settings}
     yield from _limits(model, flags)
     yield from sandbox.closed(mode)
+    yield from sandbox.alone(mode, model.name)
     yield from sandbox.users(mode, private=not own)
     yield from sandbox.network(reaches="rpc" in own)
     yield from sandbox.devices(own)

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from llmdecl.emit import router as router_json
-from llmdecl.emit.dialects.systemd import section, whole_value
+from llmdecl.emit.dialects.systemd import path_setting, section, whole_value
 from llmdecl.emit.systemd import names, sandbox, sockets
 from llmdecl.emit.systemd.mode import OUR_PROGRAM, Mode
 from llmdecl.emit.systemd.sandbox import Directive
@@ -64,6 +65,7 @@ def _service(plan: Plan, mode: Mode) -> Iterator[Directive]:
         if endpoint.api_keys_file is not None:
             path = whole_value(endpoint.api_keys_file)
             yield "LoadCredential", f"{endpoint.name}.keys:{path}"
+    yield from _doors(plan)
     yield from sandbox.closed(mode)
     yield from sandbox.users(mode, private=True)
     yield from sandbox.network(reaches=not plan.socket_activation)
@@ -76,3 +78,12 @@ def _service(plan: Plan, mode: Mode) -> Iterator[Directive]:
     yield from sandbox.calls(resources=False)
     yield "MemoryDenyWriteExecute", "yes"
     yield "ProcSubset", "pid"
+
+
+def _doors(plan: Plan) -> Iterator[Directive]:
+    """Folders of unix sockets, which the router makes itself where systemd does not."""
+    if plan.socket_activation:
+        return
+    paths = (each.listen.path for each in plan.endpoints if each.listen.path is not None)
+    for folder in sorted({str(PurePosixPath(path).parent) for path in paths}):
+        yield "ReadWritePaths", path_setting(f"-{folder}")

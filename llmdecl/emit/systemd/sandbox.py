@@ -6,6 +6,7 @@ Exposures by `systemd-analyze security` are in `docs/systemd.md`; `make exposure
 from collections.abc import Iterator
 
 from llmdecl.emit.systemd.mode import Mode
+from llmdecl.plan.model import Root
 
 Directive = tuple[str, str]
 
@@ -26,6 +27,7 @@ CLOSED: tuple[Directive, ...] = (
     ("ProtectKernelTunables", "yes"),
     ("ProtectProc", "invisible"),
     ("ProtectSystem", "strict"),
+    ("ReadOnlyPaths", "/run"),
     ("RemoveIPC", "yes"),
     ("RestrictNamespaces", "yes"),
     ("RestrictRealtime", "yes"),
@@ -34,7 +36,8 @@ CLOSED: tuple[Directive, ...] = (
     ("SystemCallErrorNumber", "EPERM"),
     ("TemporaryFileSystem", "/dev/shm:mode=1777"),  # noqa: S108  # a private one
 )
-"""What no unit of ours needs. `ProtectSystem=strict` leaves all of `/dev` writable."""
+"""What no unit of ours needs. `ProtectSystem=strict` leaves all of `/dev` writable, and of `/run`
+what the account owns, as soon as something else mounts `/proc` or `/sys` anew."""
 
 SYSTEMS = ("PrivateIPC", "RemoveIPC")
 """A user's manager can't: with a user namespace for each process, the second of a unit may not join
@@ -68,6 +71,13 @@ def closed(mode: Mode, *, homes: str = "yes") -> Iterator[Directive]:
             yield name, "read-only" if mode.user else homes
         elif not (mode.user and name in SYSTEMS):
             yield name, value
+
+
+def alone(mode: Mode, name: str) -> Iterator[Directive]:
+    """Of all runtime folders just its own is there: no socket of others, and not the router's."""
+    run = mode.roots[Root.RUN]
+    yield "TemporaryFileSystem", f"{run}:ro"
+    yield "BindPaths", f"{run}/{name}"
 
 
 def users(mode: Mode, *, private: bool) -> Iterator[Directive]:

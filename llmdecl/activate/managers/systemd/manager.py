@@ -24,8 +24,10 @@ from llmdecl.activate.rules import (
     FOREIGN_UNIT,
     MANAGER_START_FAILED,
     PROCESS_STAYS,
+    UNQUOTABLE_FOLDER,
 )
 from llmdecl.diagnostics import Failure
+from llmdecl.emit.dialects.systemd import is_whole_value
 from llmdecl.emit.systemd import names
 from llmdecl.paths import Folders
 
@@ -64,6 +66,9 @@ class Systemd:
         """The system's units are root's to write, and its account has to reach this program."""
         artefacts = tuple(artefacts)
         self.require_safe()
+        if not is_whole_value(store := str(self.folders.store)):
+            summary = f"the store folder {store!r} is nothing that a line of a unit carries"
+            raise Failure(UNQUOTABLE_FOLDER.at("store folder", summary))
         if self.place.words:
             require_user(self._systemctl)
         else:
