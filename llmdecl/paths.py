@@ -65,7 +65,13 @@ def is_systems(wants_systemd: Callable[[], bool]) -> bool:
     holds no stack; for the stack that is in the system's folder, or a spec that wants systemd."""
     if os.geteuid() != 0 or (Path(_users()[0]) / "generations").is_dir():
         return False
-    return (Path(SYSTEM[0]) / "generations").is_dir() or wants_systemd()
+    return systems_stack() is not None or wants_systemd()
+
+
+def systems_stack() -> Path | None:
+    """The state folder of the stack that the system's manager keeps."""
+    state = Path(SYSTEM[0])
+    return state if (state / "generations").is_dir() else None
 
 
 def folders(

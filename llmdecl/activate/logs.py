@@ -79,11 +79,12 @@ class FileLog:
 
 
 class JournalLog:
-    """A unit's lines in systemd's journal, by journalctl(1)."""
+    """A unit's lines in systemd's journal, by journalctl(1); `since` seconds of the epoch."""
 
-    def __init__(self, unit: str, *, user: bool) -> None:
+    def __init__(self, unit: str, *, user: bool, since: float = 0) -> None:
         which = "--user-unit" if user else "--unit"
         self._words = ["journalctl", which, unit, "--output=cat", "--no-pager", "--quiet"]
+        self._words += [f"--since=@{since:.3f}"] if since else []
 
     def exists(self) -> bool:
         """Whether the unit ever said anything."""

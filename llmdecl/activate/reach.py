@@ -20,9 +20,17 @@ HOMES = ("/home", "/root", "/run/user")
 
 
 def require_reachable(spec: Spec, base: Path) -> None:
-    """A Failure that names what keeps the account from weights and engines of this machine."""
-    if problems := tuple(unreachable(spec, base)):
+    """A Failure that names which weights, engines and keys of this machine can't be used."""
+    if problems := (*unreachable(spec, base), *absent_keys(spec)):
         raise Failure(*problems)
+
+
+def absent_keys(spec: Spec) -> Iterator[Diagnostic]:
+    """Systemd hands files of keys to the router, and starts no router without them."""
+    for name, endpoint in sorted(spec.endpoints.items()):
+        if endpoint.api_keys_file is not None and not Path(endpoint.api_keys_file).is_file():
+            summary = f"`{endpoint.api_keys_file}` is not there, and the router can't start without"
+            yield UNREADABLE_FOR_ACCOUNT.at(address("endpoints", name, "api-keys-file"), summary)
 
 
 def unreachable(spec: Spec, base: Path) -> Iterator[Diagnostic]:

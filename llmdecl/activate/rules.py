@@ -237,7 +237,8 @@ UNREADABLE_FOR_ACCOUNT = Rule(
     ERROR,
     """With `manager.kind = "systemd"` models run as the account `llmdecl` and read weights and
 engines where they are: every folder on the way to a `file:` source or an engine's `path` has to let
-that account in, and homes are hidden from it altogether. Move them, for example below `/srv`.""",
+that account in, and homes are hidden from it altogether. Move them, for example below `/srv`. Files
+of keys (`api-keys-file`) stay root's, and have to be there.""",
 )
 FOREIGN_UNIT = Rule(
     "LD633",

@@ -3,7 +3,7 @@
 import click
 
 from llmdecl.cli.context import folder_options
-from llmdecl.paths import Folders
+from llmdecl.paths import Folders, systems_stack
 
 
 @click.command(name="status")
@@ -20,5 +20,8 @@ def command(*, as_json: bool, drift: bool, where: Folders) -> int:
     from llmdecl.cli.views.status import show, show_json
 
     found = survey(hands_for(where))
-    (show_json if as_json else show)(found)
+    if as_json:
+        show_json(found)
+    else:
+        show(found, of_system=systems_stack())
     return 2 if drift and found.drift else 0

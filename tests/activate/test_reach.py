@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from llmdecl.activate import reach
-from llmdecl.activate.reach import closed_to, unreachable
+from llmdecl.activate.reach import absent_keys, closed_to, require_runnable, unreachable
+from llmdecl.diagnostics import Failure
 from llmdecl.spec.load import load_spec
 
 SPEC = """\
@@ -79,3 +80,38 @@ def test_owner_and_group_have_bits_of_their_own(stack):
     assert closed_to(file, None, {status.st_gid}) is None
     file.chmod(0o004)
     assert file == closed_to(file, os.getuid(), ())
+
+
+def test_a_program_in_a_home_is_refused(stack, monkeypatch):
+    """Also where its file is a link to a place that all may read, as in a virtual environment."""
+    folder, _ = stack
+    python = folder / "venv/bin/python3"
+    python.parent.mkdir(parents=True)
+    python.symlink_to("/bin/sh")
+    monkeypatch.setattr(reach, "llmdecl", type("Package", (), {"__file__": str(python)}))
+    require_runnable(python)
+    (folder / "venv").chmod(0o700)
+    with pytest.raises(Failure) as closed:
+        require_runnable(python)
+    assert f"`{folder}/venv` lets nobody else in" in closed.value.diagnostics[0].notes
+    (folder / "venv").chmod(0o755)
+    monkeypatch.setattr(reach, "HOMES", (str(folder),))
+    with pytest.raises(Failure) as hidden:
+        require_runnable(python)
+    assert ("LD630", True) == (
+        hidden.value.diagnostics[0].code,
+        "units see nothing" in hidden.value.diagnostics[0].notes[0],
+    )
+
+
+def test_keys_have_to_be_there(stack):
+    """Else systemd would start no router."""
+    folder, _ = stack
+    keys = folder / "keys"
+    text = f'{SPEC}[endpoints.other]\nlisten = "127.0.0.1:8081"\napi-keys-file = "{keys}"\n'
+    (folder / "llmdecl.toml").write_text(text)
+    spec = load_spec(folder / "llmdecl.toml").spec
+    (found,) = absent_keys(spec)
+    assert ("LD632", "endpoints.other.api-keys-file") == (found.code, found.address)
+    keys.write_text("k\n")
+    assert [] == list(absent_keys(spec))

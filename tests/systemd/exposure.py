@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.systemd.rig import Rig, lacking
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+PAGE = Path(__file__).resolve().parents[2] / "docs/systemd.md"
 CASES = ("systemd", "systemd-devices", "systemd-sockets", "systemd-none")
 STAND_INS = {
     "@LLMDECL@": "/usr/bin/true",
@@ -14,6 +15,31 @@ STAND_INS = {
     "@SPEC@": "/var/lib/llmdecl/wanted",
     "@PROXY@": "/usr/lib/systemd/systemd-socket-proxyd",
 }
+
+FIGURES = {
+    "a model on the CPU": ("systemd", "llmdecl-model-smollm2.service", "cpu"),
+    "a model on CUDA devices": ("systemd-devices", "llmdecl-model-first.service", "gpu"),
+    "the router, endpoints on loopback": ("systemd", "llmdecl-router.service", "router"),
+    "the router, endpoints open to others": ("systemd", "llmdecl-router.service", "router"),
+    "the router with socket activation": (
+        "systemd-sockets",
+        "llmdecl-router.service",
+        "activated",
+    ),
+    "fetch, which is root without its capabilities": ("systemd", "llmdecl-fetch.service", "fetch"),
+}
+"""Rows of the page's table: case, unit, and which limit is its own."""
+
+
+def documented() -> dict[str, float]:
+    """The table of `docs/systemd.md`."""
+    rows = re.findall(r"^\| (.+?) \| ([\d.]+) \|$", PAGE.read_text(), re.MULTILINE)
+    return {title: float(figure) for title, figure in rows}
+
+
+def without_filter(text: str) -> str:
+    """A router's unit as it is when an endpoint is open to others."""
+    return re.sub(r"^IPAddress(Deny|Allow)=.*\n", "", text, flags=re.MULTILINE)
 
 
 def install(rig: Rig, case: str) -> tuple[str, dict[str, str]]:
@@ -51,6 +77,11 @@ def main() -> None:
             for name in texts:
                 if name.endswith(".service"):
                     print(f"{exposure(rig, f'{folder}/{name}'):4.1f}  {case}/{name}")
+        for title, (case, name, _) in FIGURES.items():
+            if "open to others" in title:
+                folder, texts = install(rig, case)
+                rig.write(f"{folder}/{name}", without_filter(texts[name]))
+                print(f"{exposure(rig, f'{folder}/{name}'):4.1f}  {title}")
     finally:
         rig.close()
 

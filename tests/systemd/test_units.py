@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.systemd.exposure import CASES, exposure, install
+from tests.systemd.exposure import CASES, FIGURES, documented, exposure, install, without_filter
 
 LIMITS = {"activated": 0.5, "cpu": 0.5, "gpu": 0.8, "router": 1.2, "fetch": 1.5}
 """Most that `systemd-analyze security` may find open."""
@@ -41,3 +41,17 @@ def test_exposure(rig, units):
     }
     assert len(found) >= 4
     assert {} == {name: pair for name, pair in found.items() if pair[0] > pair[1]}
+
+
+def test_the_page_has_the_figures(rig):
+    """What `docs/systemd.md` says of each kind of unit is what systemd 252 finds, and within the
+    limit; a router that others reach, too."""
+    found = {}
+    for title, (case, name, kind) in FIGURES.items():
+        folder, texts = install(rig, case)
+        if "open to others" in title:
+            rig.write(f"{folder}/{name}", without_filter(texts[name]))
+        found[title] = exposure(rig, f"{folder}/{name}")
+        assert found[title] <= LIMITS[kind]
+    if "systemd 252 " in rig.run("systemctl", "--version").stdout:
+        assert documented() == found

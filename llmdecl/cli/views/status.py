@@ -1,5 +1,7 @@
 """What runs, for people and for programs."""
 
+from pathlib import Path
+
 import click
 
 from llmdecl.activate.survey import ModelSurvey, Survey
@@ -14,10 +16,13 @@ def show_json(survey: Survey) -> None:
     click.echo(to_json(survey).decode(), nl=False)
 
 
-def show(survey: Survey) -> None:
-    """Models in a table, then pools, endpoints and drift."""
+def show(survey: Survey, *, of_system: Path | None = None) -> None:
+    """Models in a table, then pools, endpoints and drift; where there is nothing, that the system's
+    manager has a stack in another folder."""
     if survey.generation is None:
         click.echo("nothing was applied yet; `llmdecl apply` does it")
+        if of_system is not None:
+            click.echo(f"the system's stack is root's: `llmdecl status --state-dir {of_system}`")
     else:
         click.echo(_headline(survey))
         click.echo()

@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from llmdecl.activate.live import ROUTER_PROGRAM, LiveManager
 from llmdecl.activate.logs import JournalLog
@@ -19,6 +20,7 @@ from llmdecl.activate.managers.systemd.programs import (
 from llmdecl.activate.managers.systemd.requirements import SYSUSERS, require_system, require_user
 from llmdecl.activate.managers.systemd.running import ENDED, digest_left, programs
 from llmdecl.activate.managers.systemd.systemctl import Systemctl, run
+from llmdecl.activate.router_client import log_notes
 from llmdecl.activate.rules import (
     ANOTHER_STACK,
     FOREIGN_UNIT,
@@ -30,6 +32,9 @@ from llmdecl.diagnostics import Failure
 from llmdecl.emit.dialects.systemd import is_whole_value
 from llmdecl.emit.systemd import names
 from llmdecl.paths import Folders
+
+LAST_WORDS = 8
+"""Lines of a unit's that could not be started."""
 
 
 class Systemd:
@@ -93,7 +98,18 @@ class Systemd:
     def _turn_on(self) -> None:
         """Now, and at each boot."""
         self._systemctl("enable", "--quiet", "--", names.TARGET)
-        self._systemctl("start", "--", names.TARGET)
+        self._start(names.TARGET)
+
+    def _start(self, unit: str) -> None:
+        """`systemctl` itself says no more than that it failed; the journal says why."""
+        began = time.time()
+        try:
+            self._systemctl("start", "--", unit)
+        except Failure as failure:
+            journal = JournalLog(unit, user=bool(self.place.words), since=began)
+            said = log_notes("\n".join(journal.settled_tail(LAST_WORDS)))
+            found = (replace(d, notes=(*d.notes, *said)) for d in failure.diagnostics)
+            raise Failure(*found, status=failure.status) from failure
 
     def _account(self) -> None:
         """The account that the units name, and what it must be able to reach."""
@@ -190,7 +206,7 @@ class Systemd:
         if program == ROUTER_PROGRAM:  # one that failed too often fails its sockets, too
             self._systemctl("reset-failed", "--", *self._router_units(), check=False)
             self._turn_on()
-        self._systemctl("start", "--", self._unit(program))
+        self._start(self._unit(program))
 
     def _unit(self, program: str) -> str:
         """Of a program; without a router the target stands for it."""
