@@ -99,10 +99,20 @@ class Builder:
         return self._cache / f"{recipe.folder_name}.log"
 
     @contextmanager
-    def _working(self, order: Order) -> Iterator[None]:
-        """A disk that is full, or a folder that refuses, is a Failure at the engine."""
+    def _working(self, order: Order, *, alone: bool = True) -> Iterator[None]:
+        """One process at a time, without what killed ones left; a disk that is full, or a folder
+        that refuses, is a Failure."""
+
+        def waits() -> None:
+            self._tell.step(order.name, "wait for another process that builds it")
+
         try:
-            yield
+            self._store.sweep()
+            if not alone:
+                yield
+                return
+            with self._store.guard(order.recipe.input_hash, waits=waits):
+                yield
         except OSError as error:
             raise Failure(of_system(order.address, error), status=3) from None
 
@@ -113,7 +123,7 @@ class Builder:
         size = None
         if configured:
             tools, _ = toolchain.find(order.name, order.recipe, order.devices)
-            with self._working(order), self._site(order, ccache=False) as place:
+            with self._working(order, alone=False), self._site(order, ccache=False) as place:
                 size = self._copy(order, place)
                 done = steps.configure(
                     order.recipe, place, tools=tools, address=order.address, log=self._fresh(order)
@@ -130,7 +140,7 @@ class Builder:
     def build(self, order: Order) -> Outcome:
         """Have the store hold it. A Failure (status 3) when it can't be built."""
         folder, recipe = self.folder(order.recipe), order.recipe
-        with self._working(order), self._store.guard(recipe.input_hash):
+        with self._working(order):
             problem = self.problem(recipe)
             if folder.is_dir() and problem is None:
                 return Outcome(folder, read_manifest(folder), self.log(recipe))
@@ -157,7 +167,7 @@ class Builder:
         """
         folder, recipe = self.folder(order.recipe), order.recipe
         tools, found = toolchain.find(order.name, recipe, order.devices)
-        with self._working(order), self._store.guard(recipe.input_hash):
+        with self._working(order):
             began, log = time.monotonic(), self._fresh(order)
             with self._site(order) as one, self._site(order, below="again/elsewhere") as other:
                 made, entry = self._make(order, one, tools, log)

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -326,6 +328,40 @@ def test_killing_llmdecl_ends_ninja(tmp_path):
     while alive():
         assert time.monotonic() < deadline, alive()
         time.sleep(0.05)
+
+
+def test_what_a_killed_build_left_is_gone_after_the_next(tmp_path):
+    """Its work place may hold gigabytes; one that somebody still works in stays."""
+    one = builder(tmp_path)
+    left = tmp_path / "store" / "partial" / "tmpdead"
+    (left / "src").mkdir(parents=True)
+    left.with_name("tmpdead.owner").write_text("")
+    with one._store.workplace() as used:
+        one.offer(order(recipe()), configured=True)
+        assert not left.exists()
+        assert used.folder.exists()
+
+
+def test_who_waits_says_so(tmp_path):
+    """While another one builds the same, that is told before anything else."""
+    told = []
+    tell = SimpleNamespace(step=lambda _, what: told.append(what), objects=None, finished=bool)
+    other = builder(tmp_path)
+    with other._store.guard(recipe().input_hash):
+        thread = Thread(target=builder(tmp_path, tell).build, args=(order(recipe()),), daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 30
+        while not told:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        folder = other.folder(recipe())
+        shutil.copytree(_finished(tmp_path / "one"), folder, symlinks=True)
+    thread.join(30)
+    assert ["wait for another process that builds it"] == told
+
+
+def _finished(folder):
+    return builder(folder).build(order(recipe())).folder
 
 
 def test_two_processes_build_an_entry_once(tmp_path):
