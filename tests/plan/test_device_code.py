@@ -63,6 +63,19 @@ def test_a_model_is_on_devices_that_have_code(made: Any, code: rules.Rule | None
     assert [d.code for d in check_device_code(made)] == ([] if code is None else [code.code])
 
 
+def test_an_override_that_another_device_can_not_bear_is_no_help() -> None:
+    """On a gfx1032 beside a gfx1100 the override is for the one node, in words and not as help."""
+    made = subject("hip:gfx1032", ("gfx1030", "gfx1032", "gfx1100"))
+    beside = SimpleNamespace(id="gpu1", backend="hip", architecture="gfx1100")
+    made.reach = (*made.reach, beside)
+    (found,) = check_device_code(made)
+    assert found.help == ('`environment = { HSA_OVERRIDE_GFX_VERSION = "10.3.0" }` runs it',)
+    made.placement = SimpleNamespace(devices=("gpu0", "gpu1"))
+    (found,) = check_device_code(made)
+    assert (found.code, found.help) == (rules.NEEDS_OVERRIDE.code, ())
+    assert "HSA_OVERRIDE_GFX_VERSION_N = 10.3.0" in found.notes[-1]
+
+
 def test_help_is_a_known_pair_whose_code_is_there() -> None:
     """The override is offered only where the table has it and the engine has its code."""
     (found,) = check_device_code(subject("hip:gfx1103", ("gfx1102",)))

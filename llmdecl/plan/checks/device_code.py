@@ -55,17 +55,29 @@ def _device(
         return
     pairs = AMD[architecture].overrides if architecture in AMD else ()
     usable = [pair for pair in pairs if any(covers(word, target_of(pair)) for word in own)]
-    helped = [f'`environment = {{ {OVERRIDE} = "{pair}" }}` runs it' for pair in usable[:1]]
+    notes, helped = _remedy(subject, usable)
     if not any(covers(word, architecture) for word in own):
         summary = (
             f"`{subject.name}` is on `{device.id}`, which is {architecture}, and engine "
             f"`{subject.engine.name}` is for {', '.join(own) or 'no device'}"
         )
-        yield rules.DEVICE_NOT_COVERED.at(at, summary, help=helped)
-    elif device.backend == "hip" and needed_override(architecture) is not None and helped:
+        yield rules.DEVICE_NOT_COVERED.at(at, summary, notes=notes, help=helped)
+    elif device.backend == "hip" and needed_override(architecture) is not None and usable:
         summary = f"`{subject.name}` is on `{device.id}`, which is {architecture}"
-        notes = (f"AMD's libraries before ROCm 7.14 have no code for {architecture}",)
+        notes = (f"AMD's libraries before ROCm 7.14 have no code for {architecture}", *notes)
         yield rules.NEEDS_OVERRIDE.at(at, summary, notes=notes, help=helped)
+
+
+def _remedy(subject: Subject, pairs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Notes and help: the first override, which all AMD devices of the process have to bear."""
+    on = [each for each in subject.reach if each.id in subject.placement.devices]
+    families = [family_of(each.architecture or "") for each in on if each.backend == "hip"]
+    for pair in pairs[:1]:
+        if all(target_of(pair) in family for family in families):
+            return (), (f'`environment = {{ {OVERRIDE} = "{pair}" }}` runs it',)
+        note = f"`{OVERRIDE}_N = {pair}` for its node N alone: the others are of another family"
+        return (note,), ()
+    return (), ()
 
 
 def _of_nodes(subject: Subject, architecture: str) -> list[str]:
