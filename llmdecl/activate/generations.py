@@ -5,6 +5,7 @@ at all. `wanted` is what manager and router read; `current` the last generation 
 Both are relative links and change by rename.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -239,13 +240,18 @@ class Generations:
         return self.load(number)
 
     def prune(self) -> tuple[int, ...]:
-        """Remove all but the newest `KEPT`; `wanted` and `current` stay. Says which went."""
+        """Remove all but the newest `KEPT`; `wanted` and `current` stay. Says which went.
+
+        What can't be removed stays: the next time tries again. An overlay renames no folder that
+        lies in a layer below.
+        """
         keep = {*self.numbers()[-KEPT:], self.pointer("wanted"), self.pointer("current")}
         gone = tuple(number for number in self.numbers() if number not in keep)
         for number in gone:
             old = self.root / f".new-old-{number}"
-            (self.root / str(number)).rename(old)
-            shutil.rmtree(old)
+            with contextlib.suppress(OSError):
+                (self.root / str(number)).rename(old)
+            shutil.rmtree(old, ignore_errors=True)
         return gone
 
 

@@ -75,16 +75,20 @@ def account() -> tuple[int | None, frozenset[int]]:
 def require_runnable(program: Path) -> None:
     """A Failure when units could not start `program`, an interpreter that has llmdecl."""
     for each in (program.parent, program, Path(llmdecl.__file__).parent):
-        real = each.resolve()
-        note = None
-        if (home := home_of(real)) is not None:
-            note = f"`{real}` is there, and units see nothing of `{home}`"
-        elif (closed := closed_to(each, *account())) is not None:
-            note = f"`{closed}` lets nobody else in"
-        if note is not None:
+        if (note := closed_way(each)) is not None:
             summary = f"the account `{names.ACCOUNT}` can't run llmdecl by `{program}`"
             helps = ["install llmdecl outside of homes, for example in `/opt/llmdecl`"]
             raise Failure(ACCOUNT_UNUSABLE.at("manager.kind", summary, notes=[note], help=helps))
+
+
+def closed_way(path: Path) -> str | None:
+    """What keeps the account from a file or folder, or from where that will be made."""
+    real = path.resolve()
+    if (home := home_of(real)) is not None:
+        return f"`{real}` is there, and units see nothing of `{home}`"
+    there = next(each for each in (real, *real.parents) if each.exists())
+    closed = closed_to(there, *account())
+    return None if closed is None else f"`{closed}` lets nobody else in"
 
 
 def home_of(path: Path) -> str | None:

@@ -189,7 +189,8 @@ class Systemctl:
         status, said = await run(*self._words, *words)
         if status:
             kind = DeniedError if any(words in said for words in _DENIALS) else RefusedError
-            raise kind(said.strip() or f"systemctl ended with status {status}")
+            lines = said.strip().splitlines()
+            raise kind(lines[0] if lines else f"systemctl ended with status {status}")
         return said
 
     def close(self) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from llmdecl.activate import reach
+from llmdecl.activate.managers.systemd.requirements import require_reachable_folders
 from llmdecl.activate.reach import absent_keys, closed_to, require_runnable, unreachable
 from llmdecl.diagnostics import Failure
+from llmdecl.paths import folders
 from llmdecl.spec.load import load_spec
 
 SPEC = """\
@@ -115,3 +117,21 @@ def test_keys_have_to_be_there(stack):
     assert ("LD632", "endpoints.other.api-keys-file") == (found.code, found.address)
     keys.write_text("k\n")
     assert [] == list(absent_keys(spec))
+
+
+def test_a_stack_in_a_home_is_refused(stack, monkeypatch):
+    """Root's own state folder is no place for what units read; the state folder's own mode is no
+    matter, since `apply` opens it, and what is not there yet is judged by its parent."""
+    root, _ = stack
+    (root / "state").mkdir(mode=0o700)
+    own = folders(state=root / "state", store=root / "state/store", environment={})
+    require_reachable_folders(own)
+    (root / "closed").mkdir(mode=0o700)
+    elsewhere = folders(state=root / "state", store=root / "closed/store", environment={})
+    with pytest.raises(Failure) as closed:
+        require_reachable_folders(elsewhere)
+    assert "the store folder" in closed.value.diagnostics[0].summary
+    monkeypatch.setattr(reach, "HOMES", (str(root),))
+    with pytest.raises(Failure) as hidden:
+        require_reachable_folders(own)
+    assert "LD630" == hidden.value.diagnostics[0].code

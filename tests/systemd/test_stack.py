@@ -201,9 +201,10 @@ def test_a_model_that_dies_at_its_start(machine):
 
 
 def test_what_others_have_stays_theirs(machine):
-    """A unit of a wanted name that is not ours, and units of the stack of another state folder, are
-    refused before anything changes; so is a user who is not root. A file of ours that somebody
-    removed is missed, and installed again."""
+    """A model that is no longer wanted goes with all that was its own. A unit of a wanted name that
+    is not ours, and units of the stack of another state folder, are refused before anything
+    changes; so is a user who is not root. A file of ours that somebody removed is missed, and
+    installed again."""
     three = "/etc/systemd/system/llmdecl-model-three.service"
     machine.rig.write(three, "[Service]\nExecStart=/bin/sleep 9\n")
     more = '[models.three]\nsource = "file:/srv/rig/smollm2.gguf"\n[models.two]\n'
@@ -212,7 +213,12 @@ def test_what_others_have_stays_theirs(machine):
     assert (1, True) == (refused.returncode, "LD633" in refused.stderr)
     assert "sleep 9" in machine.rig.run("cat", three).stdout
     machine.rig.run("rm", three)
+    machine.verb("apply", "--yes")
+    machine.verb("start", "three")
     machine.write(machine.spec)
+    assert "restart or stop: three" in machine.verb("apply", "--yes").stdout
+    left = ("/run/llmdecl/three", three)
+    assert not any(machine.rig.run("test", "-e", p, check=False).returncode == 0 for p in left)
     for verb in (("plan",), ("apply", "--yes")):
         refused = machine.verb(*verb, "--state-dir", "/srv/another", check=False)
         assert (1, True) == (refused.returncode, "LD634" in refused.stderr)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from llmdecl.activate.live import ROUTER_PROGRAM, LiveManager
+from llmdecl.activate.live import MODEL_PROGRAM, ROUTER_PROGRAM, LiveManager
 from llmdecl.activate.logs import JournalLog
 from llmdecl.activate.managers.manager import Log, Reread
 from llmdecl.activate.managers.systemd.files import Files, digest_in
@@ -77,7 +77,7 @@ class Systemd:
         if self.place.words:
             require_user(self._systemctl)
         else:
-            require_system(rights="polkit/llmdecl.rules" in artefacts)
+            require_system(self.folders, rights="polkit/llmdecl.rules" in artefacts)
         for path in self.files.foreign(artefacts):
             masked = path.is_symlink() and str(path.readlink()) == os.devnull
             why = "is masked" if masked else "was not written by `llmdecl apply`"
@@ -197,8 +197,12 @@ class Systemd:
         """Done by `reread`."""
 
     def remove(self, program: str) -> None:
-        """Done by `reread`; what failed under the old name is forgotten."""
+        """Done by `reread`; what failed under the old name is forgotten. A unit that is gone when
+        it stops leaves its runtime folder."""
         self._systemctl("reset-failed", "--", unit_of(program), check=False)
+        if program.startswith(MODEL_PROGRAM):
+            folder = self.folders.run / program.removeprefix(MODEL_PROGRAM)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def start_program(self, program: str) -> None:
         """Nothing to do when it runs. The router is what the target wants: a start that was killed
