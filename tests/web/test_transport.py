@@ -269,6 +269,24 @@ def test_reader_notices_change(site):
     assert "LD426" == caught.value.diagnostics[0].code
 
 
+def test_reader_of_linked_content(site):
+    """Where a redirect says what the content is, that counts and no server's own ETag."""
+    where = site.put("/content", random_bytes(100_000)).replace(site.url, site.cdn_url)
+    one, other = ({"X-Linked-Etag": f'"{word * 64}"'} for word in "ab")
+    front = site.fault("/a", redirect=where, headers=one)
+    web = impatient()
+    reader = RangeReader(web, web.look(Source(f"{site.url}/a"), address="m"), address="m")
+    site.files["/content"].etag = '"of another server"'
+    first = reader.read_at(0, 100)
+    site.fault("/content", status=403, times=1)
+    assert first == reader.read_at(0, 100)
+    assert 2 == len(site.requests("/a")), "the redirect's target was refused, and asked for anew"
+    front.headers = other
+    with pytest.raises(Failure) as caught:
+        reader.read_at(100, 100)
+    assert "LD426" == caught.value.diagnostics[0].code
+
+
 def test_slow_stream(site):
     """A stream that trickles counts as broken after a while, by the clock that is handed in."""
     site.put("/a", random_bytes(3000))

@@ -5,7 +5,7 @@ from llmdecl.sources.http.problems import Trouble
 from llmdecl.sources.http.rules import WEB_CHANGED, WEB_SIZE
 from llmdecl.sources.http.stream import Stream
 from llmdecl.sources.http.values import RemoteFile, shown
-from llmdecl.sources.http.web import Web
+from llmdecl.sources.http.web import Web, linked_etag
 from llmdecl.units import format_bytes
 
 MAX_BYTES = 64 << 20
@@ -42,7 +42,8 @@ class RangeReader:
 
     def _once(self, offset: int, count: int) -> bytes:
         remote = self._remote
-        validator = remote.validator
+        # what a linked ETag stands for lies at many servers, each with an ETag of its own
+        validator = None if remote.linked_etag else remote.validator
         try:
             with self._web.opened(
                 remote.source,
@@ -66,6 +67,8 @@ class RangeReader:
     def _check(self, stream: Stream, validator: str | None) -> None:
         now = stream.headers.get("etag") if self._remote.etag else None
         changed = validator is not None and now is not None and now != self._remote.etag
+        if linked := self._remote.linked_etag:
+            changed = linked_etag(stream) not in (None, linked)
         size, total = self._remote.size_bytes, stream.total_bytes
         if changed or (size is not None and total is not None and size != total):
             summary = f"`{shown(self._remote.source.url)}` changed while it was being read"

@@ -257,7 +257,7 @@ def redirected(url: str, location: str) -> str:
 def remote_file(source: Source, stream: Stream) -> RemoteFile:
     """A file as an answer to a range request describes it."""
     first = stream.first_headers
-    linked = _unquoted(first.get("x-linked-etag") or stream.headers.get("x-linked-etag"))
+    linked = linked_etag(stream)
     return RemoteFile(
         source=source,
         url=stream.url,
@@ -271,5 +271,8 @@ def remote_file(source: Source, stream: Stream) -> RemoteFile:
     )
 
 
-def _unquoted(etag: str | None) -> str | None:
+def linked_etag(stream: Stream) -> str | None:
+    """Hugging Face's own word for the content, without quotes; `None` where it was not asked."""
+    name = "x-linked-etag"
+    etag = stream.first_headers.get(name) or stream.headers.get(name)
     return etag.removeprefix("W/").strip('"') if etag else None
