@@ -134,6 +134,14 @@ LIBRARIES_LACK_DEVICE = Rule(
 large matrices with it, and rocBLAS then ends the process ("Cannot read TensileLibrary.dat"). AMD's
 own packages leave devices out that its sources, distributions' packages or a later ROCm have.""",
 )
+DEVICE_UNPROVED = Rule(
+    "LD737",
+    "device-unproved",
+    Severity.WARNING,
+    """The spec says what the engine is compiled for, and the driver does not say what the device is
+(NVIDIA's before 510 do so only to NVML), nor does its name. Nobody has proved that the code runs
+there: llama.cpp would say "no kernel image is available" at its first kernel.""",
+)
 
 RULES: tuple[Rule, ...] = (
     TOOLKIT_MISSING,
@@ -153,4 +161,5 @@ RULES: tuple[Rule, ...] = (
     BACKEND_ABSENT,
     ATTENTION_NOT_COMPILED,
     LIBRARIES_LACK_DEVICE,
+    DEVICE_UNPROVED,
 )

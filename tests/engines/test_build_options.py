@@ -187,6 +187,42 @@ def test_a_bare_tree_has_a_version_that_a_lock_takes(digest: bytes) -> None:
     assert re.fullmatch("[0-9a-f]{8}", made.version)
 
 
+@pytest.mark.parametrize(
+    ("backend", "name", "help_"),
+    [
+        ("cuda", "NVIDIA GeForce GTX 1080 Ti", "sm_61"),
+        ("cuda", "NVIDIA A100-SXM4-40GB", "sm_80"),  # A10 is another
+        ("cuda", "NVIDIA RTX 6000 Ada Generation", "sm_89"),
+        ("hip", "AMD Radeon RX 7900 XTX", "gfx1100"),
+        ("cuda", "NVIDIA Graphics Device", None),
+        ("cuda", None, None),
+    ],
+)
+def test_an_architecture_is_known_by_the_card(
+    backend: str, name: str | None, help_: str | None
+) -> None:
+    """Where nobody tells the architecture the tables do, as help: it is the user who says it."""
+    machine = host(backend)
+    machine = machine.replace(devices=(machine.devices[0].replace(name=name),))
+    _, (found,) = recipe_for("llama", engine(), machine, ARCHIVE, tree=TREE)
+    assert found.code == rules.ARCHITECTURE_UNKNOWN.code
+    assert [f'`architecture = "{help_}"` is what a {name} has'] * (help_ is not None) == [
+        *found.help
+    ]
+
+
+def test_architectures_of_the_spec_are_taken_where_the_driver_says_none() -> None:
+    """A known card is judged by its name; of an unknown one it is said that nothing is proved."""
+    for name, words, code in (
+        ("GeForce GTX 1080 Ti", ["sm_61"], None),
+        ("GeForce GTX 1080 Ti", ["sm_86"], rules.DEVICE_NOT_COVERED),
+        ("NVIDIA Graphics Device", ["sm_61"], rules.DEVICE_UNPROVED),
+    ):
+        machine = host("cuda")
+        machine = machine.replace(devices=(machine.devices[0].replace(name=name),))
+        assert codes(machine, architectures=words) == ([] if code is None else [code.code]), name
+
+
 def test_a_version_without_dispatch_gets_the_baseline() -> None:
     """An option that the version has not is not passed, and the loss is said."""
     declared = {k: v for k, v in TREE.declared.items() if k != "GGML_CPU_ALL_VARIANTS"}

@@ -155,8 +155,14 @@ def uncovered(
     found: list[Diagnostic] = []
     own = sorted((word for word in words if backend_of(word) == backend), key=order)
     for device in devices:
-        has = device.architecture
-        if has is None or backend_of(has) != backend:
+        has = device.architecture or _of_card(backend, device.name or "")
+        if has is None:
+            summary = (
+                f"nobody knows the architecture of `{device.id}`: {', '.join(own)} may not run"
+            )
+            found.append(rules.DEVICE_UNPROVED.at(place, summary))
+            continue
+        if backend_of(has) != backend:
             found.append(_unknown(place.removesuffix(".architectures"), backend, device))
             continue
         if any(covers(word, has) for word in own):
@@ -183,7 +189,21 @@ def _unknown(address: str, backend: str, device: DeviceFacts) -> Diagnostic:
     near = None if device.architecture is None else _near(device.architecture)
     notes = [f"did you mean `{near}`?"] if near and backend_of(near) == backend else []
     place = f"host.devices.{device.id}" if device.declared else f"{address}.architectures"
-    return rules.ARCHITECTURE_UNKNOWN.at(place, summary, notes=notes)
+    card = _of_card(backend, device.name or "") if device.architecture is None else None
+    key = f'architecture = "{card}"' if device.declared else f'architectures = ["{card}"]'
+    help_ = () if card is None else (f"`{key}` is what a {device.name} has",)
+    return rules.ARCHITECTURE_UNKNOWN.at(place, summary, notes=notes, help=help_)
+
+
+def _of_card(backend: str, name: str) -> str | None:
+    """What a card of this name is by the tables; of several names in it the longest."""
+    tables = {
+        "cuda": [(card, word) for word, known in NVIDIA.items() for card in known.cards],
+        "hip": [(card, word) for word, known in AMD.items() for card in known.cards],
+    }
+    cards = tables[backend]
+    found = [(len(c), word) for c, word in cards if re.search(rf"\b{re.escape(c)}\b", name)]
+    return max(found)[1] if found else None
 
 
 def _override(place: str, device: DeviceFacts, override: str) -> Diagnostic:
