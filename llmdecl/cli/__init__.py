@@ -119,9 +119,34 @@ def run(arguments: list[str] | None = None) -> int:
         show(failure.diagnostics)
         return failure.status
     except BrokenPipeError:
-        # the reader went away, as `head` does; say nothing more on the way out
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # the reader went away, as `head` does
+        _drop_output()
         return 0
+    except OSError as error:
+        if not _is_output_lost():
+            raise
+        _drop_output()
+        from llmdecl.cli.rules import OUTPUT_LOST
+        from llmdecl.cli.views.diagnostics import show
+
+        summary = f"what is printed can't be written: {error.strerror}"
+        show([OUTPUT_LOST.at("standard output", summary)])
+        return 1
     return status if isinstance(status, int) else 0
+
+
+def _is_output_lost() -> bool:
+    """Whether nobody takes what is printed; who does gets a line more before the traceback."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _drop_output() -> None:
+    """Python writes what is left on its way out, and would complain again."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -71,6 +71,13 @@ ENGINE_NOT_BUILT = Rule(
 does not know it, so nothing can say which flags it takes. The spec's language is checked; flags,
 memory and placement are when the package was built, at the latest in the system's own build.""",
 )
+OUTPUT_LOST = Rule(
+    "LD910",
+    "output-lost",
+    Severity.ERROR,
+    """What the verb prints can't be written where its output leads: the disk is full, or the device
+is broken. What the verb did until then is done; `llmdecl status` says what runs.""",
+)
 
 RULES: tuple[Rule, ...] = (
     NO_SPEC,
@@ -82,4 +89,5 @@ RULES: tuple[Rule, ...] = (
     NOT_SYSTEMD,
     RELATIVE_PATH,
     ENGINE_NOT_BUILT,
+    OUTPUT_LOST,
 )
