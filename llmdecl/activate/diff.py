@@ -10,6 +10,8 @@ from llmdecl.activate.drift import drift
 from llmdecl.activate.effects import Effect
 from llmdecl.activate.live import ENGINE_FILES, ROUTER_FILES, Live, Version
 from llmdecl.activate.phrases import RELOADS, RENEWS, RESTARTS_ALL, RESTARTS_ROUTER, SHRINKS
+from llmdecl.emit.systemd import router
+from llmdecl.emit.systemd.mode import SYSTEM, USER
 from llmdecl.plan.model import Budget, EndpointPlan, EnginePlan, Plan, RouterPlan
 from llmdecl.spec.address import address as address_of
 from llmdecl.units import format_bytes
@@ -30,10 +32,32 @@ def diff(current: Version | None, planned: Version, live: Live) -> ChangeSet:
     ]
     if current is not None and current.plan.manager == planned.plan.manager:
         changes += _texts(current, planned, changes)
+    if old is not None and _replaces_router(old, planned.plan):
+        changes = [_with_restart(change) for change in changes]
     if planned.plan.router.kind == "none":
         changes = [_without_router(change) for change in changes]
     changes += drift(current, planned, live)
     return ChangeSet(changes=tuple(changes), restarts=_restarts(current, planned, live, changes))
+
+
+def _replaces_router(old: Plan, planned: Plan) -> bool:
+    """Whether the router's unit differs in what a reload does not reach: sockets, keys, rights."""
+    modes = {"systemd": SYSTEM, "systemd-user": USER}
+    if old.manager != planned.manager or planned.manager not in modes:
+        return False
+    if {old.router.kind, planned.router.kind} != {"llmdecl"}:
+        return False
+    mode = modes[planned.manager]
+    return router.digest(old, mode) != router.digest(planned, mode)
+
+
+def _with_restart(change: Change) -> Change:
+    """What is said of endpoints, which is where such a difference comes from."""
+    if not change.address.startswith("endpoints."):
+        return change
+    if change.consequence == RELOADS:
+        return change.replace(consequence=RESTARTS_ROUTER)
+    return change.replace(consequence=f"{change.consequence}, and restarts after draining")
 
 
 def _without_router(change: Change) -> Change:

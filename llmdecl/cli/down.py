@@ -11,7 +11,7 @@ from llmdecl.paths import Folders
 @yes_option
 @folder_options
 def command(*, yes: bool, where: Folders) -> int:
-    """Drain, then stop models, router and supervisord; `llmdecl apply` starts them again.
+    """Drain, then stop models, router and manager; `llmdecl apply` starts them again.
 
     Generations, logs and the store stay.
     """

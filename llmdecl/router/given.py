@@ -33,7 +33,11 @@ def copies(given: Given, name: str, where: tuple[str, str, int]) -> list[socket.
     kind, host, port = where
     sockets = given.get(name, [])
     if not sockets:
-        raise OSError(errno.ENOTCONN, f"systemd has no socket for endpoint `{name}`")
+        raise OSError(
+            errno.ENOTCONN,
+            f"systemd has no socket for endpoint `{name}`"
+            f" (`systemctl status llmdecl-endpoint-{name}.socket`)",
+        )
     for each in sockets:
         own = each.getsockname()
         if own != host if kind == "unix" else own[1] != port:

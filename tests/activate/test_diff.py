@@ -226,6 +226,22 @@ def test_endpoints_router_and_budget():
     ] == told(SMOL, new, live(SMOL))  # fmt: skip
 
 
+def test_what_a_router_under_systemd_can_not_reload():
+    """Keys come with its unit's credentials, and other addresses with other rights: that restarts
+    it, and is said so. Another port of loopback does not."""
+    plan = SMOL.replace(manager="systemd")
+    (main,) = plan.endpoints
+
+    def consequence(**changes):
+        other = plan.replace(endpoints=(main.replace(**changes),))
+        (change,) = diff(version(plan), version(other), live(plan)).changes
+        return change.consequence
+
+    assert RELOADS == consequence(listen=main.listen.replace(port=1))
+    for changes in ({"api_keys_file": "/k"}, {"listen": main.listen.replace(host="0.0.0.0")}):
+        assert "router restarts after draining" == consequence(**changes)
+
+
 def test_a_smaller_budget_unloads():
     """What does not fit any more has to go, and the plan says so."""
     new = SMOL.replace(budgets=(Budget(pool="host", total_bytes=2 << 30, margin_bytes=1 << 30),))

@@ -342,6 +342,17 @@ def test_the_router_takes_systemds_sockets(machine):
     machine.apply(f'listen = "127.0.0.1:{old}"', f'listen = "127.0.0.1:{machine.port}"')
     machine.ask("one")
     assert machine.rig.run("curl", f"http://127.0.0.1:{old}/health", check=False).returncode == 7
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f'listen = "127.0.0.1:{machine.port}"'
+        other = listen.replace(str(machine.port), str(taken.getsockname()[1]))
+        machine.write(machine.spec.replace(listen, other))
+        refused = machine.verb("apply", "--yes", check=False)
+        assert (3, True) == (refused.returncode, "llmdecl-endpoint-main.socket" in refused.stderr)
+    machine.write(machine.spec)
+    machine.ask("one")
+    assert "no changes" in machine.verb("plan").stdout
     assert model == machine.pid("model-one")
 
 

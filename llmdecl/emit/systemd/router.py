@@ -19,9 +19,17 @@ STOP_S = 3605
 
 def service(plan: Plan, mode: Mode) -> str:
     """The whole unit; its digest leaves a mark at each start, as a model's does."""
-    own = section("Service", _service(plan, mode))
-    digest = hashlib.sha256(own.encode()).hexdigest()
-    return "\n".join((section("Unit", _unit(plan)), own + "=".join(sandbox.mark(digest)) + "\n"))
+    mark = "=".join(sandbox.mark(digest(plan, mode)))
+    return "\n".join((section("Unit", _unit(plan)), f"{_own(plan, mode)}{mark}\n"))
+
+
+def digest(plan: Plan, mode: Mode) -> str:
+    """Of all that a router which runs can't take by reading its configuration anew."""
+    return hashlib.sha256(_own(plan, mode).encode()).hexdigest()
+
+
+def _own(plan: Plan, mode: Mode) -> str:
+    return section("Service", _service(plan, mode))
 
 
 def _unit(plan: Plan) -> Iterator[Directive]:

@@ -96,8 +96,13 @@ class Systemd:
         self._turn_on()
 
     def _turn_on(self) -> None:
-        """Now, and at each boot."""
+        """Now, and at each boot. An endpoint's socket that can't be had is a reason of its own;
+        where the router runs it has them."""
         self._systemctl("enable", "--quiet", "--", names.TARGET)
+        units = self._router_units()
+        if names.ROUTER in units and self._systemctl.show(names.ROUTER, "MainPID") == "0":
+            for socket in units[1:]:
+                self._start(socket)
         self._start(names.TARGET)
 
     def _start(self, unit: str) -> None:

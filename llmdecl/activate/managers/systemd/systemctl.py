@@ -47,5 +47,6 @@ def run(words: list[str], *, check: bool = True) -> str:
 
 def _refused(words: list[str], said: str) -> Failure:
     lines = said.splitlines()
-    summary = f"`{' '.join(words[:3])}` failed: {lines[0] if lines else 'it says nothing'}"
+    command = " ".join([word for word in words if word != "--"][:4])
+    summary = f"`{command}` failed: {lines[0] if lines else 'it says nothing'}"
     return Failure(MANAGER_REFUSED.at("systemd", summary, notes=lines[1:6]), status=3)
